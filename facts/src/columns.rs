@@ -1,0 +1,469 @@
+//! Column builders: growable, truncatable, and turned into Arrow without a copy.
+//!
+//! Arrow's own builders can't take rows back, which a file that breaks a limit half-way needs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, UInt16Array,
+};
+use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+
+use crate::catalog::{ColumnType, Dataset};
+
+/// A column under construction.
+pub trait Builder {
+    /// Rows so far.
+    fn len(&self) -> usize;
+    /// Whether there are no rows.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Forgets all rows from `rows` on.
+    fn truncate(&mut self, rows: usize);
+    /// Bytes held by the values.
+    fn bytes(&self) -> usize;
+    /// Takes the rows out as an Arrow array, leaving the builder empty.
+    fn finish(&mut self) -> ArrayRef;
+}
+
+/// Static facts about a builder type, for the catalog.
+pub trait Typed {
+    /// Its logical type.
+    const TYPE: ColumnType;
+    /// Whether it takes nulls.
+    const NULLABLE: bool;
+}
+
+macro_rules! primitive {
+    ($name:ident, $opt:ident, $native:ty, $array:ident, $ty:ident) => {
+        #[doc = concat!("Non-null `", stringify!($native), "` values.")]
+        #[derive(Debug, Default)]
+        pub struct $name(Vec<$native>);
+        impl $name {
+            /// Appends a value.
+            #[inline]
+            pub fn push(&mut self, value: $native) {
+                self.0.push(value);
+            }
+        }
+        impl Typed for $name {
+            const TYPE: ColumnType = ColumnType::$ty;
+            const NULLABLE: bool = false;
+        }
+        impl Builder for $name {
+            fn len(&self) -> usize {
+                self.0.len()
+            }
+            fn truncate(&mut self, rows: usize) {
+                self.0.truncate(rows);
+            }
+            fn bytes(&self) -> usize {
+                std::mem::size_of_val(self.0.as_slice())
+            }
+            fn finish(&mut self) -> ArrayRef {
+                Arc::new($array::new(ScalarBuffer::from(std::mem::take(&mut self.0)), None))
+            }
+        }
+
+        #[doc = concat!("Nullable `", stringify!($native), "` values.")]
+        #[derive(Debug, Default)]
+        pub struct $opt(Vec<$native>, Vec<bool>);
+        impl $opt {
+            /// Appends a value or a null.
+            #[inline]
+            pub fn push(&mut self, value: Option<$native>) {
+                self.0.push(value.unwrap_or_default());
+                self.1.push(value.is_some());
+            }
+        }
+        impl Typed for $opt {
+            const TYPE: ColumnType = ColumnType::$ty;
+            const NULLABLE: bool = true;
+        }
+        impl Builder for $opt {
+            fn len(&self) -> usize {
+                self.0.len()
+            }
+            fn truncate(&mut self, rows: usize) {
+                self.0.truncate(rows);
+                self.1.truncate(rows);
+            }
+            fn bytes(&self) -> usize {
+                std::mem::size_of_val(self.0.as_slice())
+            }
+            fn finish(&mut self) -> ArrayRef {
+                let nulls = nulls(std::mem::take(&mut self.1));
+                Arc::new($array::new(ScalarBuffer::from(std::mem::take(&mut self.0)), nulls))
+            }
+        }
+    };
+}
+
+primitive!(Int32, OptInt32, i32, Int32Array, Int32);
+primitive!(Int64, OptInt64, i64, Int64Array, Int64);
+
+fn nulls(valid: Vec<bool>) -> Option<NullBuffer> {
+    if valid.iter().all(|v| *v) { None } else { Some(NullBuffer::new(BooleanBuffer::from(valid))) }
+}
+
+/// Non-null booleans.
+#[derive(Debug, Default)]
+pub struct Bool(Vec<bool>);
+
+impl Bool {
+    /// Appends a value.
+    #[inline]
+    pub fn push(&mut self, value: bool) {
+        self.0.push(value);
+    }
+}
+
+impl Typed for Bool {
+    const TYPE: ColumnType = ColumnType::Boolean;
+    const NULLABLE: bool = false;
+}
+
+impl Builder for Bool {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn truncate(&mut self, rows: usize) {
+        self.0.truncate(rows);
+    }
+    fn bytes(&self) -> usize {
+        self.0.len()
+    }
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(BooleanArray::new(BooleanBuffer::from(std::mem::take(&mut self.0)), None))
+    }
+}
+
+/// Bytes and where each value ends.
+#[derive(Debug, Default)]
+struct Varlen {
+    ends: Vec<i32>,
+    data: Vec<u8>,
+}
+
+impl Varlen {
+    /// A column holds less than 2 GiB, as Arrow's 32-bit offsets ask; groups of files are cut long before.
+    #[inline]
+    fn push(&mut self, value: &[u8]) {
+        self.data.extend_from_slice(value);
+        self.ends.push(i32::try_from(self.data.len()).expect("a group of files holds less than 2 GiB of text"));
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.ends.truncate(rows);
+        self.data.truncate(self.ends.last().map_or(0, |end| *end as usize));
+    }
+
+    fn finish(&mut self) -> (OffsetBuffer<i32>, Vec<u8>) {
+        let mut offsets = Vec::with_capacity(self.ends.len() + 1);
+        offsets.push(0);
+        offsets.append(&mut self.ends);
+        (OffsetBuffer::new(ScalarBuffer::from(offsets)), std::mem::take(&mut self.data))
+    }
+}
+
+macro_rules! varlen {
+    ($name:ident, $opt:ident, $value:ty, $as_bytes:ident, $array:ident, $ty:ident, $build:expr) => {
+        #[doc = concat!("Non-null `", stringify!($value), "` values.")]
+        #[derive(Debug, Default)]
+        pub struct $name(Varlen);
+        impl $name {
+            /// Appends a value.
+            #[inline]
+            pub fn push(&mut self, value: &$value) {
+                self.0.push(value.$as_bytes());
+            }
+        }
+        impl Typed for $name {
+            const TYPE: ColumnType = ColumnType::$ty;
+            const NULLABLE: bool = false;
+        }
+        impl Builder for $name {
+            fn len(&self) -> usize {
+                self.0.ends.len()
+            }
+            fn truncate(&mut self, rows: usize) {
+                self.0.truncate(rows);
+            }
+            fn bytes(&self) -> usize {
+                self.0.data.len() + 4 * self.0.ends.len()
+            }
+            fn finish(&mut self) -> ArrayRef {
+                let (offsets, data) = self.0.finish();
+                Arc::new($build(offsets, data, None))
+            }
+        }
+
+        #[doc = concat!("Nullable `", stringify!($value), "` values.")]
+        #[derive(Debug, Default)]
+        pub struct $opt(Varlen, Vec<bool>);
+        impl $opt {
+            /// Appends a value or a null.
+            #[inline]
+            pub fn push(&mut self, value: Option<&$value>) {
+                self.0.push(value.map_or(&[][..], |v| v.$as_bytes()));
+                self.1.push(value.is_some());
+            }
+        }
+        impl Typed for $opt {
+            const TYPE: ColumnType = ColumnType::$ty;
+            const NULLABLE: bool = true;
+        }
+        impl Builder for $opt {
+            fn len(&self) -> usize {
+                self.0.ends.len()
+            }
+            fn truncate(&mut self, rows: usize) {
+                self.0.truncate(rows);
+                self.1.truncate(rows);
+            }
+            fn bytes(&self) -> usize {
+                self.0.data.len() + 4 * self.0.ends.len()
+            }
+            fn finish(&mut self) -> ArrayRef {
+                let (offsets, data) = self.0.finish();
+                Arc::new($build(offsets, data, nulls(std::mem::take(&mut self.1))))
+            }
+        }
+    };
+}
+
+varlen!(Utf8, OptUtf8, str, as_bytes, StringArray, Utf8, |offsets, data: Vec<u8>, nulls| {
+    // SAFETY: only whole `str` values were appended, and truncation falls on their ends.
+    unsafe { StringArray::new_unchecked(offsets, data.into(), nulls) }
+});
+varlen!(Binary, OptBinary, [u8], as_ref, BinaryArray, Binary, |offsets, data: Vec<u8>, nulls| BinaryArray::new(
+    offsets,
+    data.into(),
+    nulls
+));
+
+/// Text of a small vocabulary (under 65,535 different values in a group of files), kept as dictionary keys.
+#[derive(Debug, Default)]
+pub struct Symbol {
+    keys: Vec<u16>,
+    values: Vec<&'static str>,
+    /// By address and length: the vocabulary is made of static strings, so the same word is the same pointer.
+    known: HashMap<(usize, usize), u16>,
+    last: Option<(&'static str, u16)>,
+}
+
+impl Symbol {
+    /// Appends a value.
+    #[inline]
+    pub fn push(&mut self, value: &'static str) {
+        if let Some((last, key)) = self.last
+            && std::ptr::eq(last, value)
+        {
+            self.keys.push(key);
+            return;
+        }
+        let key = self.key(value);
+        self.last = Some((value, key));
+        self.keys.push(key);
+    }
+
+    fn key(&mut self, value: &'static str) -> u16 {
+        let address = (value.as_ptr() as usize, value.len());
+        if let Some(key) = self.known.get(&address) {
+            return *key;
+        }
+        // The same word can stand at two addresses: the dictionary must still hold it once.
+        let key = match self.values.iter().position(|v| *v == value) {
+            Some(position) => position as u16,
+            None => {
+                self.values.push(value);
+                u16::try_from(self.values.len() - 1).expect("a vocabulary has fewer than 65,536 words")
+            }
+        };
+        self.known.insert(address, key);
+        key
+    }
+}
+
+impl Typed for Symbol {
+    const TYPE: ColumnType = ColumnType::Symbol;
+    const NULLABLE: bool = false;
+}
+
+impl Builder for Symbol {
+    fn len(&self) -> usize {
+        self.keys.len()
+    }
+    fn truncate(&mut self, rows: usize) {
+        self.keys.truncate(rows);
+    }
+    fn bytes(&self) -> usize {
+        2 * self.keys.len()
+    }
+    fn finish(&mut self) -> ArrayRef {
+        let keys = UInt16Array::new(ScalarBuffer::from(std::mem::take(&mut self.keys)), None);
+        Arc::new(DictionaryArray::new(keys, Arc::new(StringArray::from(self.values.clone()))))
+    }
+}
+
+/// Like [`Symbol`], with nulls.
+#[derive(Debug, Default)]
+pub struct OptSymbol(Symbol, Vec<bool>);
+
+impl OptSymbol {
+    /// Appends a value or a null.
+    #[inline]
+    pub fn push(&mut self, value: Option<&'static str>) {
+        match value {
+            Some(value) => self.0.push(value),
+            None => self.0.keys.push(0),
+        }
+        self.1.push(value.is_some());
+    }
+}
+
+impl Typed for OptSymbol {
+    const TYPE: ColumnType = ColumnType::Symbol;
+    const NULLABLE: bool = true;
+}
+
+impl Builder for OptSymbol {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn truncate(&mut self, rows: usize) {
+        self.0.truncate(rows);
+        self.1.truncate(rows);
+    }
+    fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+    fn finish(&mut self) -> ArrayRef {
+        let nulls = nulls(std::mem::take(&mut self.1));
+        let keys = UInt16Array::new(ScalarBuffer::from(std::mem::take(&mut self.0.keys)), nulls);
+        Arc::new(DictionaryArray::new(keys, Arc::new(StringArray::from(self.0.values.clone()))))
+    }
+}
+
+/// A table under construction: one builder a column of its dataset.
+pub trait Table {
+    /// The dataset it fills.
+    fn dataset(&self) -> &'static Dataset;
+    /// Rows so far.
+    fn rows(&self) -> usize;
+    /// Forgets all rows from `rows` on, also of a row that was only half pushed.
+    fn truncate(&mut self, rows: usize);
+    /// Bytes held by the values.
+    fn bytes(&self) -> usize;
+    /// Takes the rows out, leaving the table empty.
+    fn finish(&mut self) -> RecordBatch;
+}
+
+/// Declares a table: the struct of builders that fills it and its entry in the catalog, from one text.
+///
+/// The type of a column is one of the builders of [`crate::columns`]; `{ unit: "…", source: "…" }` is optional.
+///
+/// ```ignore
+/// fact_table! {
+///     /// One row a statement.
+///     pub struct Statements = "statements", lane: Some(LaneId::Ast), scope: Scope::File, key: ["file_id", "ordinal"], default: true {
+///         /// Position in the file.
+///         ordinal: Int32,
+///         /// First byte.
+///         bstart: Int32 { unit: "byte" },
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! fact_table {
+    (
+        $(#[doc = $doc:literal])+
+        pub struct $table:ident = $name:literal, lane: $lane:expr, scope: $scope:expr, key: [$($key:literal),+], default: $default:literal {
+            $( $(#[doc = $cdoc:literal])+ $column:ident : $builder:ident $({ $($meta:ident : $value:literal),+ })? ),+ $(,)?
+        }
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Default)]
+        #[allow(missing_docs)]
+        pub struct $table { $( pub $column: $crate::columns::$builder ),+ }
+
+        impl $table {
+            /// Its entry in the catalog.
+            pub const DATASET: $crate::catalog::Dataset = $crate::catalog::Dataset {
+                name: $name,
+                lane: $lane,
+                scope: $scope,
+                doc: concat!($($doc, "\n"),+),
+                columns: &[ $(
+                    $crate::catalog::Column::new(
+                        stringify!($column),
+                        <$crate::columns::$builder as $crate::columns::Typed>::TYPE,
+                        <$crate::columns::$builder as $crate::columns::Typed>::NULLABLE,
+                        concat!($($cdoc, "\n"),+),
+                    )$($(.$meta($value))+)?
+                ),+ ],
+                key: &[$($key),+],
+                default: $default,
+            };
+        }
+
+        impl $crate::columns::Table for $table {
+            fn dataset(&self) -> &'static $crate::catalog::Dataset {
+                static DATASET: $crate::catalog::Dataset = $table::DATASET;
+                &DATASET
+            }
+            fn rows(&self) -> usize {
+                [$( $crate::columns::Builder::len(&self.$column) ),+].into_iter().min().unwrap_or(0)
+            }
+            fn truncate(&mut self, rows: usize) {
+                $( $crate::columns::Builder::truncate(&mut self.$column, rows); )+
+            }
+            fn bytes(&self) -> usize {
+                0 $( + $crate::columns::Builder::bytes(&self.$column) )+
+            }
+            fn finish(&mut self) -> ::arrow::array::RecordBatch {
+                let columns = vec![ $( $crate::columns::Builder::finish(&mut self.$column) ),+ ];
+                ::arrow::array::RecordBatch::try_new(self.dataset().sent_schema(), columns)
+                    .expect("every row of a table pushes every column")
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::AsArray;
+
+    #[test]
+    fn truncation_takes_rows_back() {
+        let mut text = OptUtf8::default();
+        for value in [Some("a"), None, Some("bcd")] {
+            text.push(value);
+        }
+        text.truncate(2);
+        text.push(Some("é"));
+        let array = text.finish();
+        assert_eq!(array.as_string::<i32>().iter().collect::<Vec<_>>(), [Some("a"), None, Some("é")]);
+        assert_eq!(text.len(), 0);
+    }
+
+    #[test]
+    fn a_vocabulary_survives_finish() {
+        let mut kind = Symbol::default();
+        kind.push("Name");
+        kind.push("Call");
+        kind.push("Name");
+        let first = kind.finish();
+        kind.push("Call");
+        let second = kind.finish();
+        let text = |array: &ArrayRef| {
+            let plain = arrow::compute::cast(array, &arrow::datatypes::DataType::Utf8).unwrap();
+            plain.as_string::<i32>().iter().map(|v| v.unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(text(&first), ["Name", "Call", "Name"]);
+        assert_eq!(text(&second), ["Call"]);
+    }
+}

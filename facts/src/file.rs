@@ -1,0 +1,83 @@
+//! What the scan knows of a file.
+
+use serde::{Deserialize, Serialize};
+
+use crate::hash::stable_hash;
+use crate::language::Language;
+
+/// What a scanned path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A symbolic link: never followed.
+    Symlink,
+    /// A submodule that the scan does not enter.
+    Submodule,
+    /// A socket, pipe or device.
+    Special,
+}
+
+impl FileKind {
+    /// Name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Symlink => "symlink",
+            Self::Submodule => "submodule",
+            Self::Special => "special",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        [Self::File, Self::Symlink, Self::Submodule, Self::Special].into_iter().find(|k| k.name() == name)
+    }
+}
+
+/// The scan's record of one path: everything an extractor may know about a file besides its bytes.
+///
+/// No clock and no machine is in it, so equal records give equal rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMeta {
+    /// Repository.
+    pub repo: String,
+    /// Path below the root, with `/`; bytes that are not UTF-8 as `\xHH`.
+    pub path: String,
+    /// The path's bytes when they are not UTF-8.
+    pub path_bytes: Option<Vec<u8>>,
+    /// [`crate::hash::file_id`] of the two.
+    pub file_id: i64,
+    /// What it is.
+    pub kind: FileKind,
+    /// Size in bytes.
+    pub size: i64,
+    /// Lower-case hex SHA-256 of the content the scan saw; `None` when it was not read.
+    pub sha256: Option<String>,
+    /// Unix permission bits with the type, as git shows them: `100644`, `100755`, `120000`, `160000`.
+    pub mode: i32,
+    /// Object id of the content as git stores it, where the index or tree names it.
+    pub git_blob: Option<String>,
+    /// Whether git tracks it; `None` outside git.
+    pub tracked: Option<bool>,
+    /// Language by name, extension or shebang.
+    pub language: Option<Language>,
+    /// Whether it is in the scope of the run.
+    pub included: bool,
+    /// The rule that kept or left it: `default`, `include:<pattern>`, `exclude:<pattern>`, `symlink`, ….
+    pub rule: String,
+}
+
+impl FileMeta {
+    /// Content key of the lanes that read only bytes (and the language the scan chose).
+    pub fn content_key(&self) -> String {
+        format!("{}:{}", self.sha256.as_deref().unwrap_or("-"), self.language.map_or("-", Language::name))
+    }
+
+    /// Content key of [`crate::lane::LaneId::Files`]: a hash over the whole record.
+    pub fn scan_key(&self) -> String {
+        let record = serde_json::to_vec(self).expect("a record of plain values serializes");
+        format!("{:016x}", stable_hash(&record))
+    }
+}

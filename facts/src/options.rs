@@ -1,0 +1,51 @@
+//! What a run may ask of the extractors. Options are part of a lane's fingerprint; limits are part of a quarantine's.
+
+use serde::{Deserialize, Serialize};
+
+/// Options of the extractors, resolved by the client; equal options give equal rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Longest text of a line that `file_line_index` keeps, in bytes; longer lines are cut at a character.
+    pub max_line_text_bytes: usize,
+    /// Longest text a tree-sitter fact keeps, in bytes.
+    pub max_text_bytes: usize,
+    /// Longest docstring a fact keeps, in bytes.
+    pub max_docstring_bytes: usize,
+    /// Whether `repo_file_blobs` keeps decoded text.
+    pub blob_text: bool,
+    /// Whether `repo_file_blobs` keeps bytes.
+    pub blob_bytes: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_line_text_bytes: 10_000,
+            max_text_bytes: 256,
+            max_docstring_bytes: 64 * 1024,
+            blob_text: true,
+            blob_bytes: true,
+        }
+    }
+}
+
+/// What one file may cost before it is quarantined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Largest file whose content is read by extractors, in bytes.
+    pub file_bytes: u64,
+    /// CPU time, in milliseconds. Wall time is a backstop of ten times that.
+    pub cpu_ms: u64,
+    /// Memory of the worker process while it works on the file, in bytes.
+    pub memory_bytes: u64,
+    /// Facts of one file as Arrow values, in bytes.
+    pub output_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { file_bytes: 64 << 20, cpu_ms: 30_000, memory_bytes: 2 << 30, output_bytes: 1 << 30 }
+    }
+}

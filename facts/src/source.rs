@@ -1,0 +1,37 @@
+//! A file's bytes and what lanes share of them: each is computed once, when first asked for.
+
+use std::cell::OnceCell;
+
+use sha2::{Digest, Sha256};
+
+use crate::file::FileMeta;
+
+/// One file under extraction.
+pub struct Source<'a> {
+    /// What the scan knows.
+    pub meta: &'a FileMeta,
+    content: Option<&'a [u8]>,
+    sha256: OnceCell<Option<String>>,
+}
+
+impl<'a> Source<'a> {
+    /// A file with its content, or without for what has none.
+    pub fn new(meta: &'a FileMeta, content: Option<&'a [u8]>) -> Self {
+        Self { meta, content, sha256: OnceCell::new() }
+    }
+
+    /// The bytes as they lie on disk; empty where there is no content.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.content.unwrap_or_default()
+    }
+
+    /// Whether content was read.
+    pub fn has_content(&self) -> bool {
+        self.content.is_some()
+    }
+
+    /// Lower-case hex SHA-256 of the content.
+    pub fn sha256(&self) -> Option<&str> {
+        self.sha256.get_or_init(|| self.content.map(|c| format!("{:x}", Sha256::digest(c)))).as_deref()
+    }
+}
