@@ -140,6 +140,38 @@ impl Builder for Bool {
     }
 }
 
+/// Nullable booleans.
+#[derive(Debug, Default)]
+pub struct OptBool(Vec<Option<bool>>);
+
+impl OptBool {
+    /// Appends a value or a null.
+    #[inline]
+    pub fn push(&mut self, value: Option<bool>) {
+        self.0.push(value);
+    }
+}
+
+impl Typed for OptBool {
+    const TYPE: ColumnType = ColumnType::Boolean;
+    const NULLABLE: bool = true;
+}
+
+impl Builder for OptBool {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn truncate(&mut self, rows: usize) {
+        self.0.truncate(rows);
+    }
+    fn bytes(&self) -> usize {
+        self.0.len()
+    }
+    fn finish(&mut self) -> ArrayRef {
+        Arc::new(BooleanArray::from(std::mem::take(&mut self.0)))
+    }
+}
+
 /// Bytes and where each value ends.
 #[derive(Debug, Default)]
 struct Varlen {

@@ -6,6 +6,7 @@
 pub mod ast;
 pub mod catalog;
 pub mod columns;
+pub mod encoding;
 pub mod extract;
 pub mod file;
 pub mod files;
@@ -16,4 +17,6 @@ pub mod lines;
 pub mod options;
 pub mod records;
 pub mod source;
+#[cfg(test)]
+mod testing;
 pub mod ts;

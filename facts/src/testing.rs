@@ -1,0 +1,48 @@
+//! Helpers of this crate's tests.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::DataType;
+
+use crate::extract::{Extractor, FileRequest, GroupOutput, LaneRequest};
+use crate::file::{FileKind, FileMeta};
+use crate::hash::file_id;
+use crate::lane::LaneId;
+use crate::language::Language;
+use crate::options::{Limits, Options};
+
+/// The record of a tracked file in scope.
+pub fn file(path: &str) -> FileMeta {
+    FileMeta {
+        repo: "r".into(),
+        path: path.into(),
+        path_bytes: None,
+        file_id: file_id("r", path.as_bytes()),
+        kind: FileKind::File,
+        size: 0,
+        sha256: None,
+        mode: 0o100_644,
+        git_blob: None,
+        tracked: Some(true),
+        language: Language::detect(path, b""),
+        included: true,
+        rule: "default".into(),
+    }
+}
+
+/// Runs one lane with all its datasets over one file.
+pub fn extract(options: &Options, meta: &FileMeta, lane: LaneId, content: Option<&[u8]>) -> GroupOutput {
+    let mut extractor = Extractor::new(options, &Limits::default());
+    let datasets = lane.datasets().map(|d| d.name.to_owned()).collect();
+    extractor.extract(&FileRequest { meta: meta.clone(), lanes: vec![LaneRequest { lane, datasets }] }, content);
+    extractor.finish().unwrap()
+}
+
+/// A column as text.
+pub fn texts(batch: &RecordBatch, column: &str) -> Vec<Option<String>> {
+    let array = batch.column_by_name(column).unwrap();
+    if matches!(array.data_type(), DataType::Binary) {
+        return array.as_binary::<i32>().iter().map(|v| v.map(|v| v.escape_ascii().to_string())).collect();
+    }
+    let text = arrow::compute::cast(array, &DataType::Utf8).unwrap();
+    text.as_string::<i32>().iter().map(|v| v.map(str::to_owned)).collect()
+}
