@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Lode's client: scans repositories, runs jobs, follows them, and queries the lake.
+
+pub mod report;

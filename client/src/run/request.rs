@@ -1,0 +1,40 @@
+//! What a run is asked to do.
+
+use std::path::PathBuf;
+
+use lode_facts::options::{Limits, Options};
+
+/// Everything `lode extract` can ask for, checked for form but not against the repository.
+#[derive(Debug, Clone)]
+pub struct ExtractRequest {
+    /// Where the repository lies.
+    pub path: PathBuf,
+    /// Directory or URL of the lake.
+    pub lake: String,
+    /// Name of the repository; otherwise from its origin or directory.
+    pub repo: Option<String>,
+    /// Patterns (as in `.gitignore`) of what to take; all when empty.
+    pub include: Vec<String>,
+    /// Patterns of what to leave out.
+    pub exclude: Vec<String>,
+    /// Commit, tag or branch to read from git's objects instead of the checkout.
+    pub reference: Option<String>,
+    /// Look only at what changed since this commit.
+    pub changed_since: Option<String>,
+    /// Enter submodules.
+    pub submodules: bool,
+    /// Scan linked worktrees.
+    pub worktrees: bool,
+    /// Names of the datasets to fill, in catalog order.
+    pub datasets: Vec<&'static str>,
+    /// Id of the run, chosen by the caller.
+    pub run_id: Option<String>,
+    /// Worker processes; as many as there are cores when not given.
+    pub workers: Option<usize>,
+    /// Number of shards, against the planner's own choice; for tests.
+    pub shards: Option<usize>,
+    /// Options of the extractors.
+    pub options: Options,
+    /// Limits of a file.
+    pub limits: Limits,
+}
