@@ -1,1 +1,16 @@
-//! Placeholder.
+//! The Delta side of Lode: where facts lie, how a shard's rows are replaced, and how a run is committed exactly once.
+//!
+//! A run writes data files and one manifest a shard, none of which anybody sees. It is committed by creating one object,
+//! `_commits/<repo>/<sequence>.json`; the Delta tables are then rolled forward to it by whoever comes first.
+
+pub mod error;
+pub mod fault;
+pub mod layout;
+pub mod manifest;
+pub mod plan;
+pub mod shard;
+pub mod store;
+pub mod task;
+
+pub use error::{LakeError, Result};
+pub use store::Lake;

@@ -1,0 +1,90 @@
+//! Names of the objects of a lake.
+//!
+//! ```text
+//! _lode/format.json                              format of the lake
+//! _runs/<run>/plan.json                          what was asked
+//! _runs/<run>/scan.parquet                       what the scan saw
+//! _runs/<run>/<epoch>/plan.json                  how an epoch goes about it
+//! _runs/<run>/<epoch>/worklist/<shard>.parquet   files of a shard that need work
+//! _runs/<run>/<epoch>/manifest/<shard>.json      what the shard's task wrote
+//! _runs/<run>/decision.json                      commit or cancelled
+//! _commits/<repo_key>/<sequence>.json            commits of a repository
+//! <table>/                                       Delta tables
+//! ```
+
+/// The format marker.
+pub const FORMAT: &str = "_lode/format.json";
+/// All runs.
+pub const RUNS: &str = "_runs";
+/// All commits.
+pub const COMMITS: &str = "_commits";
+/// Folder of change-data files inside a table.
+pub const CHANGE_DATA: &str = "_change_data";
+
+/// Everything of a run.
+pub fn run(run_id: &str) -> String {
+    format!("{RUNS}/{run_id}")
+}
+
+/// A run's plan.
+pub fn run_plan(run_id: &str) -> String {
+    format!("{RUNS}/{run_id}/plan.json")
+}
+
+/// A run's scan.
+pub fn scan(run_id: &str) -> String {
+    format!("{RUNS}/{run_id}/scan.parquet")
+}
+
+/// A run's decision.
+pub fn decision(run_id: &str) -> String {
+    format!("{RUNS}/{run_id}/decision.json")
+}
+
+/// An epoch's plan.
+pub fn epoch_plan(run_id: &str, epoch: u32) -> String {
+    format!("{RUNS}/{run_id}/{epoch}/plan.json")
+}
+
+/// A shard's worklist.
+pub fn worklist(run_id: &str, epoch: u32, shard: &str) -> String {
+    format!("{RUNS}/{run_id}/{epoch}/worklist/{shard}.parquet")
+}
+
+/// Folder of an epoch's manifests.
+pub fn manifests(run_id: &str, epoch: u32) -> String {
+    format!("{RUNS}/{run_id}/{epoch}/manifest")
+}
+
+/// A shard's manifest.
+pub fn manifest(run_id: &str, epoch: u32, shard: &str) -> String {
+    format!("{RUNS}/{run_id}/{epoch}/manifest/{shard}.json")
+}
+
+/// Folder of a repository's commits.
+pub fn commits(repo_key: &str) -> String {
+    format!("{COMMITS}/{repo_key}")
+}
+
+/// A repository's commit.
+pub fn commit(repo_key: &str, sequence: u64) -> String {
+    format!("{COMMITS}/{repo_key}/{sequence:020}.json")
+}
+
+/// A partition's folder inside a table, or nothing for a table without partitions.
+pub fn partition(column: &str, value: &str) -> String {
+    format!("{column}={}/", encode(value))
+}
+
+/// Percent-encodes what is not safe in a path segment everywhere.
+fn encode(value: &str) -> String {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => text.push(byte as char),
+            other => write!(text, "%{other:02X}").expect("writing to a String can't fail"),
+        }
+    }
+    text
+}
