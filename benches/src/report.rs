@@ -1,0 +1,94 @@
+//! The result, as a table for people and as JSON.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::corpus::Corpus;
+use crate::measure::Measurement;
+use crate::workload::Workload;
+
+/// Rows so far; each is printed when it is known.
+#[derive(Default)]
+pub struct Report {
+    workload: String,
+    rows: Vec<Value>,
+}
+
+impl Report {
+    /// Opens a workload over a corpus.
+    pub fn heading(&mut self, workload: &Workload, corpus: &Corpus) {
+        self.workload.clone_from(&workload.name);
+        let megabytes = corpus.bytes as f64 / 1e6;
+        line(&format!("\n{} over {}: {} files, {megabytes:.1} MB", workload.name, corpus.name, corpus.files));
+        line(&format!(
+            "{:<24}{:>9}{:>9}{:>12}{:>14}{:>10}{:>16}",
+            "", "seconds", "MB/s", "core-sec.", "MB/core-sec.", "peak MB", "lode's speed"
+        ));
+    }
+
+    /// Adds a contender; the ratio is Lode's throughput to its.
+    pub fn row(&mut self, name: &str, corpus: &Corpus, run: &Measurement, lode: Option<&Measurement>) {
+        let megabytes = corpus.bytes as f64 / 1e6;
+        let ratio = lode.map(|lode| run.elapsed / lode.elapsed);
+        line(&format!(
+            "{name:<24}{:>9.2}{:>9.1}{:>12.2}{:>14.1}{:>10.0}{:>16}",
+            run.elapsed,
+            megabytes / run.elapsed,
+            run.core_seconds,
+            megabytes / run.core_seconds,
+            run.peak_rss as f64 / 1e6,
+            ratio.map(|ratio| format!("{ratio:.2} x")).unwrap_or_default(),
+        ));
+        self.rows.push(json!({
+            "workload": self.workload,
+            "corpus": corpus.name,
+            "files": corpus.files,
+            "megabytes": megabytes,
+            "contender": name,
+            "run": run,
+            "lode_speed_ratio": ratio,
+        }));
+    }
+
+    /// Adds a later run on the same lake; the ratio is its core-seconds to the first run's.
+    pub fn later(&mut self, name: &str, corpus: &Corpus, run: &Measurement, first: &Measurement) {
+        let share = run.core_seconds / first.core_seconds;
+        line(&format!(
+            "{name:<24}{:>9.2}{:>9}{:>12.2}{:>14}{:>10.0}   {:.1}% of the full run's core-seconds",
+            run.elapsed,
+            "",
+            run.core_seconds,
+            "",
+            run.peak_rss as f64 / 1e6,
+            100.0 * share,
+        ));
+        self.rows.push(json!({
+            "workload": self.workload,
+            "corpus": corpus.name,
+            "contender": name,
+            "run": run,
+            "core_seconds_ratio": share,
+        }));
+    }
+
+    /// Writes the JSON file, if one is wanted.
+    pub fn finish(self, json: Option<&Path>) -> io::Result<()> {
+        match json {
+            Some(path) => fs::write(path, serde_json::to_vec_pretty(&self.rows)?),
+            None => Ok(()),
+        }
+    }
+}
+
+fn line(text: &str) {
+    // A closed pipe is the reader's choice.
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// Says why there is no result.
+pub fn complain(error: &io::Error) {
+    let _ = writeln!(io::stderr().lock(), "error: {error}");
+}

@@ -1,0 +1,75 @@
+//! Workloads, as `workloads.toml` describes them.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workloads {
+    corpora: BTreeMap<String, CorpusSpec>,
+    workloads: Vec<Workload>,
+}
+
+/// Where a corpus comes from.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorpusSpec {
+    /// Pinned wheels.
+    pub packages: Vec<String>,
+    /// Whether the standard library comes first.
+    #[serde(default)]
+    pub stdlib: bool,
+    /// Size at which it is full.
+    pub megabytes: Option<u64>,
+    /// Number of files; the packages are repeated until there are as many.
+    pub files: Option<usize>,
+}
+
+/// What to measure.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// Name.
+    pub name: String,
+    /// Corpora it runs over.
+    pub corpora: Vec<String>,
+    /// Datasets that are extracted.
+    pub datasets: Vec<String>,
+    /// Whether the bare loop runs too.
+    #[serde(default)]
+    pub ceiling: bool,
+    /// Whether the Python pipeline runs too.
+    #[serde(default)]
+    pub peer: bool,
+    /// Whether it is a series of runs over one lake.
+    #[serde(default)]
+    pub incremental: bool,
+}
+
+impl Workloads {
+    /// Reads the file.
+    pub fn load() -> io::Result<Self> {
+        toml::from_str(include_str!("../workloads.toml")).map_err(io::Error::other)
+    }
+
+    /// The workloads of these names; the first one if none is named.
+    pub fn chosen(&self, names: &[String], all: bool) -> io::Result<Vec<&Workload>> {
+        if all || names.is_empty() {
+            return Ok(self.workloads.iter().take(if all { usize::MAX } else { 1 }).collect());
+        }
+        let named = |name: &String| {
+            let known = || self.workloads.iter().map(|w| w.name.as_str()).collect::<Vec<_>>().join(", ");
+            let found = self.workloads.iter().find(|workload| workload.name == *name);
+            found.ok_or_else(|| io::Error::other(format!("no workload `{name}`; there are {}", known())))
+        };
+        names.iter().map(named).collect()
+    }
+
+    /// The corpus of that name.
+    pub fn corpus(&self, name: &str) -> io::Result<&CorpusSpec> {
+        self.corpora.get(name).ok_or_else(|| io::Error::other(format!("no corpus `{name}` in workloads.toml")))
+    }
+}

@@ -1,0 +1,4 @@
+//! What must hold for any input. The modules are also included by the tests, which run them briefly.
+
+pub mod codecs;
+pub mod facts;
