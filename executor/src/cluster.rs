@@ -1,0 +1,393 @@
+//! An executor inside this process: takes pushed tasks from a scheduler and serves its shuffle files.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use ballista_core::error::BallistaError;
+use ballista_core::registry::BallistaFunctionRegistry;
+use ballista_core::serde::BallistaCodec;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::serde::protobuf::{ExecutorRegistration, ExecutorStoppedParams};
+use ballista_core::serde::scheduler::{ExecutorOperatingSystemSpecification, ExecutorSpecification};
+use ballista_core::utils::{GrpcClientConfig, GrpcServerConfig, create_grpc_client_endpoint, create_grpc_server};
+use ballista_core::{BALLISTA_PROTOCOL_VERSION, ConfigProducer, RuntimeProducer};
+use ballista_executor::executor::{Executor, TasksDrainedFuture};
+use ballista_executor::executor_process::ExecutorProcessConfig;
+use ballista_executor::executor_server;
+use ballista_executor::flight_service::BallistaFlightService;
+use ballista_executor::health::ExecutorHealth;
+use ballista_executor::metrics::LoggingMetricsCollector;
+use ballista_executor::shutdown::ShutdownNotifier;
+use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::transport::server::TcpIncoming;
+
+use crate::wire::{Codecs, Wire};
+
+/// How often a port is tried that another process took between its reservation and its use.
+const PORT_ATTEMPTS: usize = 16;
+
+/// How long servers may take to close their connections.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why an executor could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError {
+    /// The work directory or a socket is unusable.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was attempted.
+        what: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The scheduler does not answer.
+    #[error("cannot reach the scheduler at {url}: {reason}; check its address and that it is running")]
+    Unreachable {
+        /// The address that was tried.
+        url: String,
+        /// The cause.
+        reason: String,
+    },
+    /// The scheduler answers but does not take this executor.
+    #[error("the scheduler at {url} refused this executor: {source}")]
+    Refused {
+        /// The address of the scheduler.
+        url: String,
+        /// The cause.
+        source: BallistaError,
+    },
+    /// The work directory has a name that Ballista can't hold.
+    #[error("the work directory {0:?} is not valid UTF-8; choose another one")]
+    WorkDir(PathBuf),
+}
+
+/// What an executor needs to know. Everything that depends on the plan's own nodes is handed in.
+#[derive(Clone)]
+pub struct ExecutorOptions {
+    /// The address of the scheduler, as `http://host:port`.
+    pub scheduler: String,
+    /// Where the servers listen.
+    pub bind: IpAddr,
+    /// The name under which others reach this executor; the bound address if it is `None`.
+    pub advertise: Option<String>,
+    /// How many tasks run at a time.
+    pub vcores: NonZeroUsize,
+    /// Where shuffle files go; a private temporary directory, removed at the end, if it is `None`.
+    pub work_dir: Option<PathBuf>,
+    /// Makes the session configuration that tasks start from.
+    pub config: ConfigProducer,
+    /// Makes the runtime (object stores, memory pool, caches) of a task.
+    pub runtime: RuntimeProducer,
+    /// How plan nodes are read.
+    pub codecs: Codecs,
+    /// The functions that plans may name.
+    pub functions: Arc<BallistaFunctionRegistry>,
+    /// Limits and token of the connections.
+    pub wire: Wire,
+    /// The time between two signs of life; whole seconds, at least one.
+    pub heartbeat: Duration,
+    /// How long a shutdown waits for running tasks.
+    pub drain: Duration,
+}
+
+impl ExecutorOptions {
+    /// An executor on the loopback interface with one task a core.
+    pub fn new(scheduler: impl Into<String>, codecs: Codecs, config: ConfigProducer, runtime: RuntimeProducer) -> Self {
+        Self {
+            scheduler: scheduler.into(),
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            advertise: None,
+            vcores: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            work_dir: None,
+            config,
+            runtime,
+            codecs,
+            functions: Arc::new(BallistaFunctionRegistry::default()),
+            wire: Wire::default(),
+            heartbeat: Duration::from_secs(5),
+            drain: Duration::ZERO,
+        }
+    }
+}
+
+/// A running executor. Dropping the handle leaves it running until the process ends.
+#[derive(Debug)]
+pub struct ExecutorHandle {
+    id: String,
+    flight: SocketAddr,
+    stop: oneshot::Sender<()>,
+    done: JoinHandle<()>,
+}
+
+impl ExecutorHandle {
+    /// The identity under which the scheduler knows this executor.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where shuffle files are served.
+    pub fn flight_addr(&self) -> SocketAddr {
+        self.flight
+    }
+
+    /// Leaves the cluster: tells the scheduler, waits for running tasks as long as the options allow, closes the
+    /// servers and removes the private work directory.
+    pub async fn shutdown(self) {
+        // A closed channel means that the executor has already stopped.
+        let _ = self.stop.send(());
+        let _ = self.done.await;
+    }
+
+    /// Waits until the executor stops by itself: the scheduler told it to, or stayed silent for five heartbeats.
+    /// Whoever supervises the process starts a new one.
+    pub async fn stopped(&mut self) {
+        let _ = (&mut self.done).await;
+    }
+}
+
+/// Starts an executor and registers it with its scheduler.
+///
+/// Unlike `start_executor_process` it takes no signals, no fixed ports and no process-wide flag, so that a process may
+/// run several, one after the other or at once.
+pub async fn start(options: ExecutorOptions) -> Result<ExecutorHandle, ExecutorError> {
+    let work = WorkDir::new(options.work_dir.as_ref())?;
+    let listener = tokio::net::TcpListener::bind((options.bind, 0))
+        .await
+        .map_err(|source| ExecutorError::Io { what: format!("cannot listen on {}", options.bind), source })?;
+    let flight = listener.local_addr().map_err(|source| ExecutorError::Io { what: "no local address".into(), source })?;
+
+    let scheduler = connect(&options).await?;
+    let Registered { executor, shutdown, stop, server } = register(&options, &work.path, flight, &scheduler).await?;
+
+    let limit = options.wire.message_limit;
+    let shuffle = FlightServiceServer::new(BallistaFlightService::new(work.path.clone()))
+        .max_decoding_message_size(limit)
+        .max_encoding_message_size(limit);
+    let mut closing = shutdown.subscribe_for_shutdown();
+    let shuffle = create_grpc_server(&GrpcServerConfig::default())
+        .add_service(InterceptedService::new(shuffle, options.wire.guard()))
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
+            closing.recv().await;
+        });
+    let shuffle = tokio::spawn(async move { shuffle.await.map_err(BallistaError::TonicError) });
+
+    let id = executor.metadata.id.clone();
+    let (stop_tx, stop_rx) = oneshot::channel();
+    let life = Life {
+        executor,
+        scheduler,
+        shutdown,
+        servers: [server, shuffle],
+        drain: options.drain,
+        told_to_stop: stop,
+        _work: work,
+    };
+    let done = tokio::spawn(life.run(stop_rx));
+    Ok(ExecutorHandle { id, flight, stop: stop_tx, done })
+}
+
+/// The directory of shuffle files, removed on drop if it is ours.
+struct WorkDir {
+    path: String,
+    _private: Option<TempDir>,
+}
+
+impl WorkDir {
+    fn new(given: Option<&PathBuf>) -> Result<Self, ExecutorError> {
+        let io = |source| ExecutorError::Io { what: "cannot create the work directory".into(), source };
+        let private = match given {
+            Some(path) => {
+                std::fs::create_dir_all(path).map_err(io)?;
+                None
+            }
+            None => Some(tempfile::Builder::new().prefix("lode-executor-").tempdir().map_err(io)?),
+        };
+        let path = private.as_ref().map(TempDir::path).or(given.map(PathBuf::as_path)).expect("one of the two is set");
+        let path = path.to_str().ok_or_else(|| ExecutorError::WorkDir(path.to_owned()))?.to_owned();
+        Ok(Self { path, _private: private })
+    }
+}
+
+async fn connect(options: &ExecutorOptions) -> Result<SchedulerGrpcClient<Channel>, ExecutorError> {
+    let unreachable = |reason: String| ExecutorError::Unreachable { url: options.scheduler.clone(), reason };
+    let endpoint = create_grpc_client_endpoint(options.scheduler.clone(), Some(&GrpcClientConfig::default()))
+        .map_err(|e| unreachable(root_cause(&e)))?;
+    let endpoint = (options.wire.endpoint())(endpoint).map_err(|e| unreachable(e.to_string()))?;
+    let channel = endpoint.connect().await.map_err(|e| unreachable(root_cause(&e)))?;
+    Ok(SchedulerGrpcClient::new(channel)
+        .max_encoding_message_size(options.wire.message_limit)
+        .max_decoding_message_size(options.wire.message_limit))
+}
+
+/// The innermost message of a chain: a transport error by itself says only "transport error".
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+struct Registered {
+    executor: Arc<Executor>,
+    shutdown: ShutdownNotifier,
+    stop: mpsc::Receiver<bool>,
+    server: JoinHandle<Result<(), BallistaError>>,
+}
+
+/// Starts the task server and registers it. Ballista binds that socket itself and wants to know its port beforehand, so
+/// a free one is looked up, and looked up again if another process was faster.
+async fn register(
+    options: &ExecutorOptions,
+    work_dir: &str,
+    flight: SocketAddr,
+    scheduler: &SchedulerGrpcClient<Channel>,
+) -> Result<Registered, ExecutorError> {
+    let process = Arc::new(ExecutorProcessConfig {
+        bind_host: match options.bind {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        },
+        grpc_max_decoding_message_size: options.wire.message_limit_u32(),
+        grpc_max_encoding_message_size: options.wire.message_limit_u32(),
+        executor_heartbeat_interval_seconds: options.heartbeat.as_secs().max(1),
+        override_create_grpc_client_endpoint: Some(options.wire.endpoint()),
+        ..ExecutorProcessConfig::default()
+    });
+    let (wire, config) = (options.wire.clone(), options.config.clone());
+    let config: ConfigProducer = Arc::new(move || wire.apply(config()));
+    let codec = BallistaCodec::<LogicalPlanNode, PhysicalPlanNode>::new(
+        options.codecs.logical.clone(),
+        options.codecs.physical.clone(),
+    );
+
+    let mut attempt = 1;
+    loop {
+        let executor = Arc::new(Executor::with_default_execution_engine(
+            registration(options, flight)?,
+            work_dir,
+            options.runtime.clone(),
+            config.clone(),
+            options.functions.clone(),
+            Arc::new(LoggingMetricsCollector::default()),
+            options.vcores.get(),
+        ));
+        let shutdown = ShutdownNotifier::new();
+        let (stop_tx, stop) = mpsc::channel(1);
+        let started = executor_server::startup(
+            scheduler.clone(),
+            process.clone(),
+            executor.clone(),
+            codec.clone(),
+            stop_tx,
+            &shutdown,
+            ExecutorHealth::new(),
+        )
+        .await;
+        match started {
+            Ok(server) => return Ok(Registered { executor, shutdown, stop, server }),
+            Err(BallistaError::IoError(e))
+                if e.kind() == std::io::ErrorKind::AddrInUse && attempt < PORT_ATTEMPTS =>
+            {
+                attempt += 1;
+            }
+            Err(source) => return Err(ExecutorError::Refused { url: options.scheduler.clone(), source }),
+        }
+    }
+}
+
+fn registration(options: &ExecutorOptions, flight: SocketAddr) -> Result<ExecutorRegistration, ExecutorError> {
+    let free = std::net::TcpListener::bind((options.bind, 0))
+        .and_then(|listener| listener.local_addr())
+        .map_err(|source| ExecutorError::Io { what: "no free port".into(), source })?;
+    let vcores = u32::try_from(options.vcores.get()).unwrap_or(u32::MAX);
+    Ok(ExecutorRegistration {
+        id: uuid::Uuid::new_v4().to_string(),
+        // Without a host the scheduler asks for the peer's address, which only Ballista's own server assembly records.
+        host: Some(options.advertise.clone().unwrap_or_else(|| match options.bind {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        })),
+        port: u32::from(flight.port()),
+        grpc_port: u32::from(free.port()),
+        specification: Some(ExecutorSpecification::default().with_vcores(vcores).into()),
+        os_info: Some(ExecutorOperatingSystemSpecification::default().into()),
+        ballista_protocol_version: BALLISTA_PROTOCOL_VERSION,
+    })
+}
+
+/// The parts that have to go in order at the end.
+struct Life {
+    executor: Arc<Executor>,
+    scheduler: SchedulerGrpcClient<Channel>,
+    shutdown: ShutdownNotifier,
+    servers: [JoinHandle<Result<(), BallistaError>>; 2],
+    drain: Duration,
+    told_to_stop: mpsc::Receiver<bool>,
+    _work: WorkDir,
+}
+
+impl Life {
+    async fn run(mut self, stop: oneshot::Receiver<()>) {
+        let mut silence = self.shutdown.subscribe_for_shutdown();
+        let asked = tokio::select! {
+            asked = stop => match asked {
+                Ok(()) => true,
+                // The handle is gone: run on until the scheduler ends it.
+                Err(_) => tokio::select! {
+                    _ = self.told_to_stop.recv() => false,
+                    () = silence.recv() => false,
+                },
+            },
+            _ = self.told_to_stop.recv() => false,
+            () = silence.recv() => false,
+        };
+        if asked {
+            self.leave().await;
+        } else {
+            tracing::warn!(executor = self.executor.metadata.id, "the executor stops: removed by the scheduler or cut off");
+        }
+        self.close().await;
+    }
+
+    /// Tells the scheduler, so that it moves the tasks at once and not after a timeout.
+    async fn leave(&mut self) {
+        let params = ExecutorStoppedParams {
+            executor_id: self.executor.metadata.id.clone(),
+            reason: "shutdown".to_owned(),
+        };
+        let told = tokio::time::timeout(CLOSE_TIMEOUT, self.scheduler.executor_stopped(params)).await;
+        if !matches!(told, Ok(Ok(_))) {
+            tracing::debug!("the scheduler was not reachable for a goodbye");
+        }
+        if !self.drain.is_zero() && tokio::time::timeout(self.drain, TasksDrainedFuture(self.executor.clone())).await.is_err()
+        {
+            tracing::warn!(tasks = self.executor.active_task_count(), "tasks were still running at the end of the drain");
+        }
+    }
+
+    async fn close(self) {
+        let ShutdownNotifier { notify_shutdown, mut shutdown_complete_rx, shutdown_complete_tx } = self.shutdown;
+        // Nobody listening means that everything has ended already.
+        let _ = notify_shutdown.send(());
+        drop((notify_shutdown, shutdown_complete_tx));
+        let closed = tokio::time::timeout(CLOSE_TIMEOUT, shutdown_complete_rx.recv()).await;
+        if closed.is_err() {
+            tracing::warn!("the executor's loops did not end in time");
+        }
+        // Servers wait for clients that keep their connections open: no task is left, so there is nothing to wait for.
+        for server in self.servers {
+            server.abort();
+            let _ = server.await;
+        }
+    }
+}

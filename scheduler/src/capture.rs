@@ -1,0 +1,302 @@
+//! What the scheduler remembers of a job: plans, stages, metrics and how it ended.
+//!
+//! Ballista drops intermediate state as soon as a job is done, so everything is recorded while it happens.
+//! [`crate::observer`] takes cheap copies inside the scheduler's event loop; the rendering is done here, in a task of
+//! its own.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ballista_scheduler::display::DisplayableBallistaExecutionPlan;
+use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
+use datafusion::physical_plan::{ExecutionPlan, displayable};
+use serde::Serialize;
+use tokio::sync::{mpsc, watch};
+
+/// How many jobs are remembered. Terminal jobs beyond that are forgotten, oldest first.
+const REMEMBERED_JOBS: usize = 256;
+
+/// The state of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Accepted and not yet planned.
+    Queued,
+    /// Planned; tasks run.
+    Running,
+    /// All stages are done.
+    Successful,
+    /// Planning or a task failed, or the job was cancelled.
+    Failed,
+}
+
+impl JobState {
+    /// Whether nothing can change any more.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Successful | Self::Failed)
+    }
+}
+
+/// Everything captured of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JobRecord {
+    /// The identity that the scheduler gave to the job.
+    pub job_id: String,
+    /// The name that the client gave to the job: the id of the run.
+    pub job_name: String,
+    /// How far the job is.
+    pub state: JobState,
+    /// Why the job failed.
+    pub error: Option<String>,
+    /// The logical plan as the scheduler received it.
+    pub logical_plan: Option<String>,
+    /// The physical plan before it was cut into stages.
+    pub physical_plan: Option<String>,
+    /// The stages by id.
+    pub stages: Vec<StageRecord>,
+}
+
+/// Everything captured of a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StageRecord {
+    /// The number of the stage in its job.
+    pub stage_id: usize,
+    /// Ballista's name of the stage's state.
+    pub state: String,
+    /// How many partitions the stage covers, as far as that is known.
+    pub partitions: Option<usize>,
+    /// How many tasks have succeeded.
+    pub tasks_done: usize,
+    /// The plan, with its metrics once there are any.
+    pub plan: String,
+    /// Sums over all partitions, keyed `operator.metric`.
+    pub metrics: BTreeMap<String, u64>,
+    /// Why the stage failed.
+    pub error: Option<String>,
+}
+
+/// A copy of a job at one moment, cheap to take: plans and metrics are shared.
+pub(crate) struct Snapshot {
+    pub job_id: String,
+    pub job_name: Option<String>,
+    pub state: JobState,
+    pub error: Option<String>,
+    pub logical_plan: Option<String>,
+    pub physical_plan: Option<Arc<dyn ExecutionPlan>>,
+    pub stages: Vec<StageSnapshot>,
+}
+
+pub(crate) struct StageSnapshot {
+    pub stage_id: usize,
+    pub state: String,
+    pub partitions: Option<usize>,
+    pub tasks_done: usize,
+    pub plan: Arc<dyn ExecutionPlan>,
+    pub metrics: Vec<MetricsSet>,
+    pub error: Option<String>,
+}
+
+/// The records of the jobs of a scheduler.
+#[derive(Clone, Debug)]
+pub struct Captures {
+    memory: Arc<Mutex<Memory>>,
+    changed: watch::Receiver<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    records: BTreeMap<String, JobRecord>,
+    /// Job ids in the order of their acceptance.
+    order: VecDeque<String>,
+}
+
+impl Captures {
+    /// Starts the task that renders snapshots. It ends when the last sender is gone.
+    pub(crate) fn start(mut snapshots: mpsc::Receiver<Snapshot>) -> Self {
+        let memory = Arc::new(Mutex::new(Memory::default()));
+        let (tell, changed) = watch::channel(0);
+        let captures = Self { memory, changed };
+        let memory = captures.memory.clone();
+        tokio::spawn(async move {
+            while let Some(snapshot) = snapshots.recv().await {
+                let job_id = snapshot.job_id.clone();
+                let previous = lock(&memory).records.get(&job_id).cloned();
+                let record = render(snapshot, previous);
+                lock(&memory).keep(record);
+                tell.send_modify(|version| *version += 1);
+            }
+        });
+        captures
+    }
+
+    /// The latest job of this name.
+    pub fn job(&self, job_name: &str) -> Option<JobRecord> {
+        lock(&self.memory).latest(job_name).cloned()
+    }
+
+    /// The records of all remembered jobs, oldest first.
+    pub fn jobs(&self) -> Vec<JobRecord> {
+        let memory = lock(&self.memory);
+        memory.order.iter().filter_map(|id| memory.records.get(id)).cloned().collect()
+    }
+
+    /// Waits until the latest job of this name is over. `None` if it is not within `timeout`, or if the scheduler is
+    /// shut down before.
+    pub async fn finished(&self, job_name: &str, timeout: Duration) -> Option<JobRecord> {
+        let mut changed = self.changed.clone();
+        let wait = async {
+            loop {
+                changed.borrow_and_update();
+                if let Some(record) = self.job(job_name).filter(|record| record.state.is_terminal()) {
+                    return Some(record);
+                }
+                changed.changed().await.ok()?;
+            }
+        };
+        tokio::time::timeout(timeout, wait).await.ok().flatten()
+    }
+}
+
+impl Memory {
+    fn latest(&self, job_name: &str) -> Option<&JobRecord> {
+        self.order.iter().rev().filter_map(|id| self.records.get(id)).find(|record| record.job_name == job_name)
+    }
+
+    fn keep(&mut self, record: JobRecord) {
+        let id = record.job_id.clone();
+        if self.records.insert(id.clone(), record).is_none() {
+            self.order.push_back(id);
+        }
+        while self.order.len() > REMEMBERED_JOBS {
+            let over = |id: &String| self.records.get(id).is_none_or(|record| record.state.is_terminal());
+            let Some(oldest) = self.order.iter().position(over) else { break };
+            if let Some(id) = self.order.remove(oldest) {
+                self.records.remove(&id);
+            }
+        }
+    }
+}
+
+/// A panic while rendering leaves whole records behind, so a poisoned lock is as good as any.
+fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Renders a snapshot; what it doesn't know stays as it was.
+fn render(snapshot: Snapshot, previous: Option<JobRecord>) -> JobRecord {
+    let (name, logical, physical, stages) =
+        previous.map(|r| (Some(r.job_name), r.logical_plan, r.physical_plan, r.stages)).unwrap_or_default();
+    JobRecord {
+        job_name: snapshot.job_name.or(name).unwrap_or_default(),
+        job_id: snapshot.job_id,
+        state: snapshot.state,
+        error: snapshot.error,
+        logical_plan: snapshot.logical_plan.or(logical),
+        physical_plan: snapshot
+            .physical_plan
+            .map(|plan| displayable(plan.as_ref()).indent(false).to_string())
+            .or(physical),
+        stages: if snapshot.stages.is_empty() {
+            stages
+        } else {
+            snapshot.stages.into_iter().map(render_stage).collect()
+        },
+    }
+}
+
+fn render_stage(stage: StageSnapshot) -> StageRecord {
+    let plan = if stage.metrics.is_empty() {
+        displayable(stage.plan.as_ref()).indent(false).to_string()
+    } else {
+        DisplayableBallistaExecutionPlan::new(stage.plan.as_ref(), &stage.metrics).indent().to_string()
+    };
+    StageRecord {
+        stage_id: stage.stage_id,
+        state: stage.state,
+        partitions: stage.partitions,
+        tasks_done: stage.tasks_done,
+        metrics: sums(stage.plan.as_ref(), &stage.metrics),
+        plan,
+        error: stage.error,
+    }
+}
+
+/// Sums per operator and metric. Ballista lists the metrics of a stage's operators in pre-order.
+fn sums(plan: &dyn ExecutionPlan, metrics: &[MetricsSet]) -> BTreeMap<String, u64> {
+    let mut operators = Vec::new();
+    pre_order(plan, &mut operators);
+    let mut sums = BTreeMap::new();
+    for (operator, set) in operators.iter().zip(metrics) {
+        for metric in set.iter() {
+            // The sum of two moments means nothing.
+            if matches!(metric.value(), MetricValue::StartTimestamp(_) | MetricValue::EndTimestamp(_)) {
+                continue;
+            }
+            let sum = sums.entry(format!("{operator}.{}", metric.value().name())).or_insert(0_u64);
+            *sum = sum.saturating_add(u64::try_from(metric.value().as_usize()).unwrap_or(u64::MAX));
+        }
+    }
+    sums
+}
+
+fn pre_order(plan: &dyn ExecutionPlan, names: &mut Vec<String>) {
+    names.push(plan.name().to_owned());
+    for child in plan.children() {
+        pre_order(child.as_ref(), names);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(id: &str, state: JobState) -> Snapshot {
+        Snapshot {
+            job_id: id.to_owned(),
+            job_name: Some("run".to_owned()),
+            state,
+            error: None,
+            logical_plan: None,
+            physical_plan: None,
+            stages: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn waiting_ends_with_the_terminal_record_of_the_latest_job() {
+        let (send, receive) = mpsc::channel(4);
+        let captures = Captures::start(receive);
+        send.send(snapshot("1", JobState::Running)).await.unwrap();
+        assert_eq!(captures.finished("run", Duration::from_millis(20)).await, None);
+        let waiting = tokio::spawn({
+            let captures = captures.clone();
+            async move { captures.finished("run", Duration::from_secs(5)).await }
+        });
+        send.send(Snapshot { job_name: None, error: Some("why".into()), ..snapshot("1", JobState::Failed) })
+            .await
+            .unwrap();
+        let record = waiting.await.unwrap().unwrap();
+        assert_eq!((record.job_name.as_str(), record.error.as_deref()), ("run", Some("why")));
+
+        send.send(snapshot("2", JobState::Successful)).await.unwrap();
+        drop(send);
+        while captures.jobs().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(captures.job("run").unwrap().job_id, "2");
+        assert_eq!(captures.finished("other", Duration::from_secs(5)).await, None, "the sender is gone");
+    }
+
+    #[test]
+    fn memory_is_bounded_and_keeps_what_still_runs() {
+        let mut memory = Memory::default();
+        memory.keep(render(snapshot("running", JobState::Running), None));
+        for i in 0..2 * REMEMBERED_JOBS {
+            memory.keep(render(snapshot(&i.to_string(), JobState::Successful), None));
+        }
+        assert_eq!((memory.records.len(), memory.order.len()), (REMEMBERED_JOBS, REMEMBERED_JOBS));
+        assert!(memory.records.contains_key("running"));
+        assert_eq!(memory.latest("run").unwrap().job_id, (2 * REMEMBERED_JOBS - 1).to_string());
+    }
+}
