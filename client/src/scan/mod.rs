@@ -1,0 +1,353 @@
+//! The scan: which files a repository has, which of them are in scope and by which rule, and what they are.
+//!
+//! Inside git, candidates are what git tracks and what it neither tracks nor ignores; elsewhere, every file. Hidden files
+//! count. Nothing is followed, executed or fetched, and nothing outside the root is read.
+
+mod beneath;
+mod cache;
+mod changes;
+mod content;
+mod error;
+mod git;
+mod inspect;
+mod names;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::hash::file_id;
+
+use self::beneath::Beneath;
+pub use self::cache::ScanCache;
+pub use self::content::{ContentReader, ReadError};
+pub use self::error::ScanError;
+use self::git::Around;
+pub use self::names::{escape, normalise_origin};
+use self::rules::{CONFIG_FILE, Rules};
+pub use self::walk::FileStat;
+use self::walk::{Found, Place, Walk};
+
+/// What to scan.
+#[derive(Debug, Clone, Default)]
+pub struct ScanOptions {
+    /// Name of the repository; `None` for its origin or its directory's name.
+    pub repo: Option<String>,
+    /// Patterns of what is in scope; none for everything.
+    pub include: Vec<String>,
+    /// Patterns of what is left out.
+    pub exclude: Vec<String>,
+    /// Whether to enter submodules that are checked out.
+    pub submodules: bool,
+    /// Whether to add linked worktrees, below `.worktrees/<name>/`.
+    pub worktrees: bool,
+    /// A commit to scan instead of the work tree.
+    pub reference: Option<String>,
+    /// A commit: only what differs from it is scanned.
+    pub changed_since: Option<String>,
+    /// Most files that may be in scope.
+    pub max_files: Option<u64>,
+    /// What an earlier scan learned.
+    pub cache: Option<ScanCache>,
+}
+
+/// Where the content of a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// At this path below the root, as bytes.
+    WorkTree(Vec<u8>),
+    /// In a linked worktree (see [`Scan::worktrees`]).
+    Linked {
+        /// Its name.
+        worktree: String,
+        /// Path below it, as bytes.
+        path: Vec<u8>,
+    },
+    /// In the git object of this id.
+    GitBlob(String),
+}
+
+/// One path of a scan.
+#[derive(Debug, Clone)]
+pub struct ScannedFile {
+    /// What extractors may know of it.
+    pub meta: FileMeta,
+    /// What the file system says of it; only size and mode for files of a commit.
+    pub stat: FileStat,
+    /// Where its content is.
+    pub location: Location,
+    /// Why it is in scope but could not be read.
+    pub unreadable: Option<String>,
+}
+
+/// What a repository has.
+#[derive(Debug)]
+pub struct Scan {
+    /// Name of the repository.
+    pub repo: String,
+    /// Its origin, normalised: no scheme, no user, no `.git`.
+    pub origin: Option<String>,
+    /// The root, an absolute path without links.
+    pub root: PathBuf,
+    /// The commit that was scanned, or is checked out.
+    pub git_commit: Option<String>,
+    /// The commit that `changed_since` names.
+    pub base_commit: Option<String>,
+    /// Whether everything was seen, so that what is missing here is deleted.
+    pub complete: bool,
+    /// Every path, sorted by its bytes.
+    pub files: Vec<ScannedFile>,
+    /// Paths of the base commit that are gone; only with `changed_since`.
+    pub deleted: Vec<String>,
+    /// Directories of the linked worktrees that were scanned.
+    pub worktrees: BTreeMap<String, PathBuf>,
+    /// What people should know.
+    pub warnings: Vec<String>,
+    /// What this scan learned, for the next one.
+    pub cache: ScanCache,
+    objects: Option<gix::ThreadSafeRepository>,
+}
+
+/// Scans the repository, or the directory, at `root`.
+///
+/// # Errors
+/// If the root, git's data, a reference, a pattern or `lode.toml` is wrong; see [`ScanError`]. Files that can't be read
+/// are no error: they are marked.
+pub fn scan(root: &Path, options: &ScanOptions) -> Result<Scan, ScanError> {
+    let cache = ScanCache::begin();
+    let unreachable = |source| ScanError::Root { path: root.to_owned(), source };
+    let root = fs::canonicalize(root).map_err(unreachable)?;
+    let mut top = Beneath::new(&root).map_err(unreachable)?;
+    let mut warnings = vec![];
+    let around = surroundings(&root, options, &mut warnings)?;
+    let origin = around.as_ref().and_then(|a| git::origin(&a.repo)).and_then(|url| normalise_origin(&url));
+    let prefix = around.as_ref().map_or(&[][..], |a| &a.prefix);
+    let mut scan = Scan {
+        repo: names::repo_name(options.repo.as_deref(), origin.as_deref(), prefix, &root)?,
+        origin,
+        root,
+        git_commit: None,
+        base_commit: None,
+        complete: options.changed_since.is_none(),
+        files: vec![],
+        deleted: vec![],
+        worktrees: BTreeMap::new(),
+        warnings,
+        cache,
+        objects: None,
+    };
+    let (mut found, config) = match &around {
+        Some(around) if around.bare || options.reference.is_some() => found_in_commit(&mut scan, around, options)?,
+        Some(around) => {
+            found_in_git(&mut scan, around, &top, options).and_then(|f| Ok((f, config_on_disk(&mut top)?)))?
+        }
+        None => {
+            let mut walk = Walk::default();
+            walk.plain(&place(&scan.root), top.root())?;
+            (scan.take(walk), config_on_disk(&mut top)?)
+        }
+    };
+    let rules = Rules::new(config.as_deref(), &options.include, &options.exclude, around.is_some())?;
+    found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    let mut files: Vec<ScannedFile> = found.into_iter().map(|f| scanned(&scan.repo, &rules, f)).collect();
+    check(&files, options.max_files)?;
+    inspect::inspect(&scan, &mut files, options.cache.as_ref())?;
+    for file in &files {
+        if let (Some(sha256), Location::WorkTree(_) | Location::Linked { .. }) = (&file.meta.sha256, &file.location) {
+            scan.cache.insert(file.meta.path.clone(), &file.stat, sha256.clone(), file.meta.language);
+        }
+    }
+    scan.files = files;
+    Ok(scan)
+}
+
+/// The repository around the root, unless it says nothing of the root.
+fn surroundings(root: &Path, options: &ScanOptions, warnings: &mut Vec<String>) -> Result<Option<Around>, ScanError> {
+    let around = git::around(root)?;
+    let needs_git = [
+        ("--ref", options.reference.is_some()),
+        ("--changed-since", options.changed_since.is_some()),
+        ("--submodules", options.submodules),
+        ("--worktrees", options.worktrees),
+    ];
+    let needed = needs_git.into_iter().find(|(_, asked)| *asked);
+    match (around, needed) {
+        (None, Some((option, _))) => Err(ScanError::NotGit { option, root: root.to_owned() }),
+        (Some(around), None) if !around.bare && git::is_ignored(&around)? => {
+            warnings.push("git ignores the directory: it is scanned as one outside git".into());
+            Ok(None)
+        }
+        (around, _) => Ok(around),
+    }
+}
+
+fn place(root: &Path) -> Place {
+    Place { base: root.to_owned(), prefix: vec![], linked: None }
+}
+
+/// The files of the work tree, linked worktrees included if asked for.
+fn found_in_git(
+    scan: &mut Scan,
+    around: &Around,
+    top: &Beneath,
+    options: &ScanOptions,
+) -> Result<Vec<Found>, ScanError> {
+    let Around { repo, prefix, .. } = around;
+    scan.git_commit = git::head(repo)?.map(|id| id.to_string());
+    let mut walk = Walk { submodules: options.submodules, ..Walk::default() };
+    let mut places = vec![(place(&scan.root), prefix.as_slice())];
+    walk.repository(repo, &places[0].0, top.root(), prefix, b"")?;
+    if options.worktrees && prefix.is_empty() {
+        for (name, base) in git::linked_worktrees(repo)? {
+            if base == scan.root {
+                continue;
+            }
+            let opened = Beneath::new(&base).map_err(|source| ScanError::Root { path: base.clone(), source })?;
+            let linked = git::open_exactly(&base)?;
+            let prefix = format!(".worktrees/{name}/").into_bytes();
+            let place = Place { base: base.clone(), prefix, linked: Some(name.clone()) };
+            walk.repository(&linked, &place, opened.root(), b"", b"")?;
+            scan.worktrees.insert(name, base);
+            places.push((place, &[]));
+        }
+    }
+    let absent = std::mem::take(&mut walk.absent);
+    let mut found = scan.take(walk);
+    if let Some(reference) = &options.changed_since {
+        let commit = git::commit(repo, reference)?;
+        scan.base_commit = Some(commit.to_string());
+        let mut base = changes::Base::new();
+        for (place, prefix) in &places {
+            base.append(&mut changes::base(repo, commit, prefix, place, options.submodules, &mut scan.warnings)?);
+        }
+        let mut reader = ContentReader::new(scan, u64::MAX)?;
+        let deleted = changes::retain_changed(&mut found, &base, &absent, &mut reader, repo.object_hash());
+        scan.deleted = deleted.iter().map(|path| escape(path)).collect();
+    }
+    Ok(found)
+}
+
+/// The files of a commit, and its `lode.toml`.
+fn found_in_commit(
+    scan: &mut Scan,
+    around: &Around,
+    options: &ScanOptions,
+) -> Result<(Vec<Found>, Option<String>), ScanError> {
+    let Around { repo, prefix, bare } = around;
+    let reference = match &options.reference {
+        Some(reference) => reference.as_str(),
+        None => {
+            debug_assert!(*bare, "a work tree is scanned as it is unless a commit is asked for");
+            scan.warnings.push("the repository is bare: the commit of HEAD is scanned".into());
+            "HEAD"
+        }
+    };
+    if options.submodules || options.worktrees {
+        scan.warnings.push("submodules and worktrees are left out of the scan of a commit".into());
+    }
+    let commit = git::commit(repo, reference)?;
+    scan.git_commit = Some(commit.to_string());
+    let entries = git::tree_entries(repo, commit, prefix)?
+        .ok_or_else(|| ScanError::NotInTree { path: escape(prefix), reference: reference.to_owned() })?;
+    let config = entries.get(CONFIG_FILE.as_bytes()).copied();
+    let mut found = git::found_in_tree(repo, entries);
+    scan.objects = Some(repo.clone().into_sync());
+    let mut reader = ContentReader::new(scan, u64::MAX)?;
+    if let Some(reference) = &options.changed_since {
+        let commit = git::commit(repo, reference)?;
+        scan.base_commit = Some(commit.to_string());
+        let base = changes::base(repo, commit, prefix, &place(&scan.root), false, &mut scan.warnings)?;
+        let deleted = changes::retain_changed(&mut found, &base, &BTreeSet::new(), &mut reader, repo.object_hash());
+        scan.deleted = deleted.iter().map(|path| escape(path)).collect();
+    }
+    let config = match config {
+        Some(entry) if entry.mode & 0o170_000 == 0o100_000 => Some(reader.blob(&entry.id.to_string())),
+        Some(_) => return Err(ScanError::Config { reason: "it is not a regular file".into() }),
+        None => None,
+    };
+    Ok((found, config.map(config_text).transpose()?))
+}
+
+fn config_on_disk(top: &mut Beneath) -> Result<Option<String>, ScanError> {
+    let mut file = match top.open(CONFIG_FILE.as_bytes()) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(ScanError::Config { reason: format!("it cannot be read: {error}") }),
+    };
+    let mut bytes = vec![];
+    let read = file.by_ref().take(rules::MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes);
+    config_text(read.map(|_| bytes).map_err(ReadError::from)).map(Some)
+}
+
+fn config_text(bytes: Result<Vec<u8>, ReadError>) -> Result<String, ScanError> {
+    let wrong = |reason: String| ScanError::Config { reason };
+    let bytes = bytes.map_err(|error| wrong(error.to_string()))?;
+    if bytes.len() as u64 > rules::MAX_CONFIG_BYTES {
+        return Err(wrong(format!("it is larger than {} bytes", rules::MAX_CONFIG_BYTES)));
+    }
+    String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))
+}
+
+impl Scan {
+    /// Takes over what a walk found and says.
+    fn take(&mut self, walk: Walk) -> Vec<Found> {
+        self.complete &= !walk.incomplete;
+        self.warnings.extend(walk.warnings);
+        walk.found
+    }
+}
+
+fn scanned(repo: &str, rules: &Rules, found: Found) -> ScannedFile {
+    let (included, rule) = match found.rule {
+        Some(rule) => (false, rule.to_owned()),
+        None => {
+            let verdict = rules.verdict(&found.path);
+            (verdict.included, verdict.rule)
+        }
+    };
+    let mode = match found.kind {
+        FileKind::File if found.stat.mode & 0o100 != 0 => 0o100_755,
+        FileKind::File => 0o100_644,
+        FileKind::Symlink => 0o120_000,
+        FileKind::Submodule => 0o160_000,
+        FileKind::Special => found.stat.mode as i32,
+    };
+    let meta = FileMeta {
+        repo: repo.to_owned(),
+        path: escape(&found.path),
+        file_id: file_id(repo, &found.path),
+        kind: found.kind,
+        size: found.stat.size,
+        sha256: None,
+        mode,
+        git_blob: found.git.map(|entry| entry.id.to_string()),
+        tracked: found.tracked,
+        language: None,
+        included,
+        rule,
+        path_bytes: str::from_utf8(&found.path).is_err().then_some(found.path),
+    };
+    ScannedFile { meta, stat: found.stat, location: found.location, unreadable: None }
+}
+
+/// Every path is its own in tables, and there are no more than allowed.
+fn check(files: &[ScannedFile], max_files: Option<u64>) -> Result<(), ScanError> {
+    let collision = |file: &ScannedFile| ScanError::Collision { path: file.meta.path.clone() };
+    let (mut ids, mut paths) = (BTreeSet::new(), BTreeSet::new());
+    for file in files {
+        if !ids.insert(file.meta.file_id) || !paths.insert(file.meta.path.as_str()) {
+            return Err(collision(file));
+        }
+    }
+    let count = files.iter().filter(|file| file.meta.included).count() as u64;
+    match max_files {
+        Some(limit) if count > limit => Err(ScanError::TooManyFiles { count, limit }),
+        _ => Ok(()),
+    }
+}
