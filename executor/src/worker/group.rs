@@ -1,0 +1,191 @@
+//! Groups of files on their way to a worker and back.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::compute::concat_batches;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamDecoder;
+use lode_facts::catalog::{Dataset, dataset, datasets};
+use lode_facts::extract::{FileReport, FileRequest, GroupOutput, LaneStatus};
+use lode_facts::options::Limits;
+
+use super::child::{OrderItem, Reply};
+use super::parcel::{Draft, Label, Parcel};
+use super::verdict::{Limit, Verdict};
+
+/// Where the bytes of a file are.
+#[derive(Debug)]
+pub enum Content {
+    /// In memory.
+    Bytes(bytes::Bytes),
+    /// In an open file, from its start to its end. The kernel copies them to the worker.
+    File(File),
+}
+
+/// What became of a group of files.
+#[derive(Debug, Default)]
+pub struct GroupResult {
+    /// Reports and facts, in the order of the files.
+    pub output: GroupOutput,
+    /// CPU time of workers, also of attempts that failed.
+    pub cpu: Duration,
+    /// The file that took longest, and how long it took.
+    pub slowest: Option<(usize, Duration)>,
+    /// The most memory that a worker had in RAM so far, in bytes.
+    pub peak_rss: u64,
+    /// How often workers died at a file, for files where one did.
+    pub attempts: BTreeMap<usize, u32>,
+}
+
+impl GroupResult {
+    /// Takes note of the time a file took.
+    pub(super) fn took(&mut self, index: usize, elapsed: Duration) {
+        if self.slowest.is_none_or(|(_, most)| elapsed > most) {
+            self.slowest = Some((index, elapsed));
+        }
+    }
+}
+
+/// Files of a group, with their content.
+pub(super) type Files = Vec<(FileRequest, Option<Content>)>;
+
+/// What the worker is sent, and what needs no worker.
+pub(super) struct Order {
+    pub(super) parcel: OwnedFd,
+    pub(super) label: Label,
+    /// Positions in the group of the files that are sent.
+    pub(super) sent: Vec<usize>,
+    /// Files that don't reach the worker.
+    pub(super) settled: BTreeMap<usize, LaneStatus>,
+}
+
+impl Order {
+    /// Packs a range of a group.
+    pub(super) fn pack(files: &Files, range: Range<usize>, limits: &Limits) -> io::Result<Self> {
+        let mut draft = Draft::new()?;
+        let (mut sent, mut settled, mut items) = (vec![], BTreeMap::new(), vec![]);
+        for index in range {
+            let (request, content) = &files[index];
+            match pack_content(&mut draft, content.as_ref(), limits)? {
+                Ok(content) => {
+                    sent.push(index);
+                    items.push(OrderItem { request, content });
+                }
+                Err(status) => {
+                    settled.insert(index, status);
+                }
+            }
+        }
+        let (parcel, label) = draft.seal(&serde_json::to_vec(&items)?)?;
+        Ok(Self { parcel, label, sent, settled })
+    }
+}
+
+type Packed = Result<Option<Range<u64>>, LaneStatus>;
+
+fn pack_content(draft: &mut Draft, content: Option<&Content>, limits: &Limits) -> io::Result<Packed> {
+    let range = match content {
+        None => return Ok(Ok(None)),
+        Some(Content::Bytes(bytes)) if bytes.len() as u64 > limits.file_bytes => return Ok(Err(too_large(limits))),
+        Some(Content::Bytes(bytes)) => draft.bytes(bytes)?,
+        Some(Content::File(file)) => match draft.file(file, limits.file_bytes.saturating_add(1)) {
+            Ok(range) if range.end - range.start > limits.file_bytes => return Ok(Err(too_large(limits))),
+            Ok(range) => range,
+            Err(error) => {
+                let message = format!("can't read the file: {}", error.kind());
+                return Ok(Err(LaneStatus::Failed { reason: "unreadable".into(), message }));
+            }
+        },
+    };
+    Ok(Ok(Some(range)))
+}
+
+fn too_large(limits: &Limits) -> LaneStatus {
+    let message = format!("larger than {} bytes", limits.file_bytes);
+    Verdict { limit: Limit::FileBytes, message }.status()
+}
+
+/// A reply that was found good.
+pub(super) struct Accepted {
+    pub(super) output: GroupOutput,
+    pub(super) reply: Reply,
+}
+
+/// Decodes a reply in place. Nothing in it is believed: a worker may have been overrun by what it read.
+pub(super) fn accept(parcel: &Parcel, files: &Files, sent: &[usize]) -> Result<Accepted, String> {
+    let mut reply: Reply = serde_json::from_slice(parcel.head()).map_err(|e| e.to_string())?;
+    let reports = std::mem::take(&mut reply.files);
+    let ids = sent.iter().map(|index| files[*index].0.meta.file_id);
+    if !reports.iter().map(|r| r.file_id).eq(ids) {
+        return Err("the reports are of other files".into());
+    }
+    let mut tables: Vec<(&'static Dataset, RecordBatch)> = vec![];
+    for table in &reply.tables {
+        let dataset = dataset(&table.dataset).ok_or("facts of an unknown dataset")?;
+        if tables.iter().any(|(known, _)| known.name == dataset.name) {
+            return Err(format!("facts of {} twice", dataset.name));
+        }
+        let stream = parcel.part(&table.stream).ok_or("facts outside of the parcel")?;
+        // The decoder checks what it decodes, but metadata can also make it panic.
+        let decoded = catch_unwind(AssertUnwindSafe(|| decode(Buffer::from(stream), dataset)));
+        let batch = decoded.map_err(|_| "undecodable facts")?.map_err(|e| e.to_string())?;
+        tables.push((dataset, batch));
+    }
+    check_rows(&reports, &tables)?;
+    Ok(Accepted { output: GroupOutput { files: reports, tables }, reply })
+}
+
+fn decode(mut stream: Buffer, dataset: &'static Dataset) -> Result<RecordBatch, ArrowError> {
+    let mut decoder = StreamDecoder::new();
+    let batch = decoder.decode(&mut stream)?.ok_or_else(|| ArrowError::IpcError("no facts in the stream".into()))?;
+    let schema = dataset.sent_schema();
+    if batch.schema() != schema {
+        return Err(ArrowError::SchemaError(format!("facts of {} have another schema", dataset.name)));
+    }
+    RecordBatch::try_new(schema, batch.columns().to_vec())
+}
+
+/// Every row must belong to a report: the rows of a file are found by counting.
+fn check_rows(reports: &[FileReport], tables: &[(&'static Dataset, RecordBatch)]) -> Result<(), String> {
+    let mut rows: BTreeMap<&str, i64> = BTreeMap::new();
+    for report in reports.iter().flat_map(|r| &r.lanes).flat_map(|l| &l.datasets) {
+        let sum = rows.entry(&report.dataset).or_default();
+        *sum = sum.checked_add(report.rows).filter(|_| report.rows >= 0).ok_or("an impossible number of rows")?;
+    }
+    for (dataset, batch) in tables {
+        if rows.remove(dataset.name) != Some(batch.num_rows() as i64) {
+            return Err(format!("reports and facts of {} don't agree", dataset.name));
+        }
+    }
+    if let Some((dataset, _)) = rows.into_iter().find(|(_, rows)| *rows > 0) {
+        return Err(format!("facts of {dataset} are missing"));
+    }
+    Ok(())
+}
+
+/// Puts the parts of a group together, each given with the position of its reports.
+pub(super) fn merge(mut reports: BTreeMap<usize, FileReport>, mut parts: Vec<GroupOutput>) -> Result<GroupOutput, ArrowError> {
+    let files = std::iter::from_fn(|| reports.pop_first().map(|(_, report)| report)).collect();
+    let tables = if parts.len() == 1 {
+        parts.pop().map(|part| part.tables).unwrap_or_default()
+    } else {
+        let mut tables = vec![];
+        for dataset in datasets() {
+            let batches = parts.iter().flat_map(|p| &p.tables).filter(|(d, _)| d.name == dataset.name).map(|(_, b)| b);
+            let batches: Vec<&RecordBatch> = batches.collect();
+            if !batches.is_empty() {
+                tables.push((*dataset, concat_batches(&dataset.sent_schema(), batches)?));
+            }
+        }
+        tables
+    };
+    Ok(GroupOutput { files, tables })
+}

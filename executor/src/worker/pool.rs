@@ -1,0 +1,132 @@
+//! The pool: groups queue up, supervisors take them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lode_facts::extract::FileRequest;
+use lode_facts::options::{Limits, Options};
+use tokio::sync::oneshot;
+
+use super::child::Setup;
+use super::fault::Fault;
+use super::group::{Content, Files, GroupResult};
+use super::supervisor::Supervisor;
+use super::WorkerError;
+
+/// What a pool is made of.
+#[derive(Debug, Clone)]
+pub struct PoolConfig {
+    /// Most worker processes at a time.
+    pub workers: usize,
+    /// Options of the extractors.
+    pub options: Options,
+    /// What one file may cost.
+    pub limits: Limits,
+    /// The program to run as a worker, instead of this very one.
+    pub program: Option<PathBuf>,
+    /// Wall time a file may take, as a multiple of the CPU time it may take.
+    pub wall_factor: u32,
+    /// Faults for tests.
+    #[doc(hidden)]
+    pub faults: Vec<Fault>,
+}
+
+impl PoolConfig {
+    /// Workers that are this program.
+    pub fn new(workers: usize, options: Options, limits: Limits) -> Self {
+        Self { workers, options, limits, program: None, wall_factor: 10, faults: vec![] }
+    }
+
+    pub(super) fn setup(&self) -> Setup {
+        Setup { options: self.options.clone(), limits: self.limits.clone(), faults: self.faults.clone() }
+    }
+}
+
+/// A pool of worker processes, cheap to clone. Workers are started when they are needed, serve many groups, and end
+/// with the pool or with this process.
+#[derive(Clone)]
+pub struct WorkerPool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Arc<PoolConfig>,
+    jobs: Sender<Job>,
+    queue: Arc<Mutex<Receiver<Job>>>,
+    load: Arc<Mutex<Load>>,
+}
+
+#[derive(Default)]
+struct Load {
+    /// Supervisor threads.
+    supervisors: usize,
+    /// Groups that wait or are under way.
+    groups: usize,
+}
+
+struct Job {
+    files: Files,
+    reply: oneshot::Sender<Result<GroupResult, WorkerError>>,
+}
+
+impl WorkerPool {
+    /// A pool without any worker yet.
+    pub fn new(config: PoolConfig) -> Self {
+        let (jobs, queue) = channel();
+        let queue = Arc::new(Mutex::new(queue));
+        Self { inner: Arc::new(Inner { config: Arc::new(config), jobs, queue, load: Arc::default() }) }
+    }
+
+    /// Extracts a group of files in a worker, in their order: a few megabytes of small files, or one large file.
+    /// Dropping the future stops the work within a moment.
+    ///
+    /// # Errors
+    /// When nothing could be extracted for a reason that no file is to blame for. Files that break a limit, crash an
+    /// extractor or can't be read have reports that say so.
+    pub async fn extract(&self, files: Vec<(FileRequest, Option<Content>)>) -> Result<GroupResult, WorkerError> {
+        let (reply, result) = oneshot::channel();
+        self.inner.submit(Job { files, reply })?;
+        result.await.unwrap_or_else(|_| Err(WorkerError::Supervisor("it dropped the group".into())))
+    }
+}
+
+impl Inner {
+    fn submit(&self, job: Job) -> Result<(), WorkerError> {
+        {
+            let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
+            if load.supervisors <= load.groups && load.supervisors < self.config.workers.max(1) {
+                self.hire().map_err(WorkerError::system("start a thread"))?;
+                load.supervisors += 1;
+            }
+            load.groups += 1;
+        }
+        self.jobs.send(job).map_err(|_| WorkerError::Supervisor("nobody takes groups".into()))
+    }
+
+    /// Starts a supervisor. It lives until the pool is dropped.
+    fn hire(&self) -> std::io::Result<()> {
+        let (config, queue, load) = (self.config.clone(), self.queue.clone(), self.load.clone());
+        let thread = std::thread::Builder::new().name("lode-supervisor".into());
+        thread.spawn(move || {
+            let mut supervisor = Supervisor::new(config.clone());
+            loop {
+                let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                let Ok(Job { files, reply }) = job else { break };
+                let cancelled = || reply.is_closed();
+                let result = catch_unwind(AssertUnwindSafe(|| supervisor.extract(&files, &cancelled)));
+                let result = result.unwrap_or_else(|panic| {
+                    supervisor = Supervisor::new(config.clone());
+                    let text = panic.downcast_ref::<String>().map(String::as_str);
+                    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+                    Err(WorkerError::Supervisor(text.to_owned()))
+                });
+                load.lock().unwrap_or_else(PoisonError::into_inner).groups -= 1;
+                // The caller may have gone: then nobody misses the result.
+                let _ = reply.send(result);
+            }
+        })?;
+        Ok(())
+    }
+}
