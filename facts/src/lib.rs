@@ -15,6 +15,7 @@ pub mod lane;
 pub mod language;
 pub mod lines;
 pub mod options;
+pub mod python;
 pub mod records;
 pub mod source;
 #[cfg(test)]

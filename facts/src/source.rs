@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use sha2::{Digest, Sha256};
 
 use crate::file::FileMeta;
+use crate::python::{PythonError, PythonModule};
 
 /// One file under extraction.
 pub struct Source<'a> {
@@ -12,12 +13,13 @@ pub struct Source<'a> {
     pub meta: &'a FileMeta,
     content: Option<&'a [u8]>,
     sha256: OnceCell<Option<String>>,
+    python: OnceCell<Result<PythonModule<'a>, PythonError>>,
 }
 
 impl<'a> Source<'a> {
     /// A file with its content, or without for what has none.
     pub fn new(meta: &'a FileMeta, content: Option<&'a [u8]>) -> Self {
-        Self { meta, content, sha256: OnceCell::new() }
+        Self { meta, content, sha256: OnceCell::new(), python: OnceCell::new() }
     }
 
     /// The bytes as they lie on disk; empty where there is no content.
@@ -33,5 +35,10 @@ impl<'a> Source<'a> {
     /// Lower-case hex SHA-256 of the content.
     pub fn sha256(&self) -> Option<&str> {
         self.sha256.get_or_init(|| self.content.map(|c| format!("{:x}", Sha256::digest(c)))).as_deref()
+    }
+
+    /// The content as Python, or why it is none.
+    pub fn python(&self) -> &Result<PythonModule<'a>, PythonError> {
+        self.python.get_or_init(|| PythonModule::parse(self.bytes()))
     }
 }

@@ -1,0 +1,107 @@
+//! Extraction throughput of lanes over the files of a directory, on one thread, as JSON.
+//!
+//! `cargo run --release -p lode-facts --example throughput -- <dir> <lane>...`
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
+use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::hash::file_id;
+use lode_facts::lane::LaneId;
+use lode_facts::language::Language;
+use lode_facts::options::{Limits, Options};
+
+/// Facts that are kept before they become batches, as a worker does.
+const GROUP_BYTES: usize = 32 << 20;
+
+fn files(directory: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        match entry.file_type()? {
+            kind if kind.is_dir() => files(&entry.path(), found)?,
+            kind if kind.is_file() => found.push(entry.path()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn meta(path: &Path, content: &[u8]) -> FileMeta {
+    let path = path.to_string_lossy().into_owned();
+    FileMeta {
+        repo: "throughput".into(),
+        file_id: file_id("throughput", path.as_bytes()),
+        kind: FileKind::File,
+        size: content.len() as i64,
+        sha256: None,
+        mode: 0o100_644,
+        git_blob: None,
+        tracked: None,
+        language: Language::detect(&path, content),
+        included: true,
+        rule: "default".into(),
+        path_bytes: None,
+        path,
+    }
+}
+
+#[allow(clippy::print_stdout, clippy::print_stderr)]
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let directory = arguments.next();
+    let lanes: Option<Vec<LaneId>> = arguments.map(|name| LaneId::by_name(&name)).collect();
+    let (Some(directory), Some(lanes)) = (directory, lanes.filter(|lanes| !lanes.is_empty())) else {
+        eprintln!("usage: throughput <dir> <lane>...; lanes: {}", LaneId::ALL.map(LaneId::name).join(", "));
+        return ExitCode::FAILURE;
+    };
+    let mut paths = vec![];
+    if let Err(error) = files(Path::new(&directory), &mut paths) {
+        eprintln!("{directory}: {error}");
+        return ExitCode::FAILURE;
+    }
+    paths.sort();
+    let loaded: Vec<(FileMeta, Vec<u8>)> = paths
+        .iter()
+        .filter_map(|path| fs::read(path).ok().map(|content| (meta(path, &content), content)))
+        .collect();
+    for lane in lanes {
+        let datasets: Vec<String> = lane.datasets().map(|d| d.name.to_owned()).collect();
+        let request = LaneRequest { lane, datasets };
+        let accepted: Vec<_> = loaded.iter().filter(|(meta, _)| lane.accepts(meta)).collect();
+        let bytes: usize = accepted.iter().map(|(_, content)| content.len()).sum();
+        let (mut best, mut rows) = (Duration::MAX, 0);
+        for _ in 0..3 {
+            let mut extractor = Extractor::new(&Options::default(), &Limits::default());
+            rows = 0;
+            let start = Instant::now();
+            for (meta, content) in &accepted {
+                extractor.extract(&FileRequest { meta: meta.clone(), lanes: vec![request.clone()] }, Some(content));
+                if extractor.bytes() > GROUP_BYTES {
+                    rows += finish(&mut extractor);
+                }
+            }
+            rows += finish(&mut extractor);
+            best = best.min(start.elapsed());
+        }
+        let seconds = best.as_secs_f64();
+        let report = serde_json::json!({
+            "lane": lane.name(),
+            "files": accepted.len(),
+            "bytes": bytes,
+            "rows": rows,
+            "seconds": seconds,
+            "mb_per_s": bytes as f64 / 1e6 / seconds,
+            "rows_per_s": rows as f64 / seconds,
+        });
+        println!("{report}");
+    }
+    ExitCode::SUCCESS
+}
+
+fn finish(extractor: &mut Extractor) -> usize {
+    let output = extractor.finish().expect("every column has a row hash");
+    output.tables.iter().map(|(_, batch)| batch.num_rows()).sum()
+}

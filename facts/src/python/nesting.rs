@@ -1,0 +1,90 @@
+//! How deep a file nests, from its tokens: CPython's limits, and a bound on the depth of the tree.
+
+use ruff_python_ast::token::{TokenKind, Tokens};
+use ruff_text_size::{Ranged, TextRange};
+
+use super::PythonError;
+
+/// Open brackets at which CPython's tokenizer gives up (`MAXLEVEL`).
+const MAX_BRACKETS: usize = 200;
+/// Levels of indentation at which it gives up (`MAXINDENT`, the outermost level included).
+const MAX_INDENTS: usize = 100;
+/// F-strings within f-strings at which it gives up (`MAXFSTRINGLEVEL`).
+const MAX_FSTRINGS: usize = 150;
+
+/// What the tokens say.
+pub(super) struct Nesting {
+    /// No tree of these tokens is deeper, in nodes.
+    pub(super) depth: usize,
+    /// The first limit that is broken.
+    pub(super) error: Option<(TextRange, PythonError)>,
+}
+
+/// One bracket, or the outermost level.
+#[derive(Default)]
+struct Level {
+    /// Tokens since the last comma that ends everything before it.
+    tokens: usize,
+    /// A comma inside a lambda's parameters ends nothing.
+    lambda: bool,
+}
+
+/// Measures a file.
+pub(super) fn measure(tokens: &Tokens) -> Nesting {
+    let mut levels = vec![Level::default()];
+    let (mut outer, mut depth, mut indents, mut blocks, mut fstrings) = (0, 0, 0usize, 0, 0usize);
+    let mut error = None;
+    let mut refuse = |error_type, message: &str, range| {
+        error.get_or_insert_with(|| (range, PythonError::new(error_type, message, None)));
+    };
+    for token in tokens {
+        let outermost = levels.len() == 1;
+        let level = levels.last_mut().expect("the outermost level stays");
+        level.tokens += 1;
+        match token.kind() {
+            TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace => {
+                outer += level.tokens;
+                levels.push(Level::default());
+                if levels.len() > MAX_BRACKETS + 1 {
+                    refuse("SyntaxError", "too many nested parentheses", token.range());
+                }
+            }
+            TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace if !outermost => {
+                depth = depth.max(outer + level.tokens);
+                levels.pop();
+                outer -= levels.last().map_or(0, |level| level.tokens);
+            }
+            TokenKind::Comma if !level.lambda => {
+                depth = depth.max(outer + level.tokens);
+                level.tokens = 1;
+            }
+            TokenKind::Lambda => level.lambda = true,
+            TokenKind::FStringStart | TokenKind::TStringStart => {
+                fstrings += 1;
+                if fstrings > MAX_FSTRINGS {
+                    refuse("SyntaxError", "too many nested f-strings or t-strings", token.range());
+                }
+            }
+            TokenKind::FStringEnd | TokenKind::TStringEnd => fstrings = fstrings.saturating_sub(1),
+            TokenKind::Indent => {
+                indents += 1;
+                blocks = blocks.max(indents);
+                if indents >= MAX_INDENTS {
+                    refuse("IndentationError", "too many levels of indentation", token.range());
+                }
+            }
+            TokenKind::Dedent => indents = indents.saturating_sub(1),
+            TokenKind::Newline => {
+                depth = depth.max(outer + level.tokens);
+                // A line that leaves brackets open is a syntax error, whose recovered tree goes on behind it.
+                if outermost {
+                    *level = Level::default();
+                }
+            }
+            _ => {}
+        }
+    }
+    let open: usize = levels.iter().map(|level| level.tokens).sum();
+    // A level of indentation is at most a statement and its clause.
+    Nesting { depth: depth.max(open) + 2 * blocks, error }
+}
