@@ -163,7 +163,8 @@ pub async fn start(options: ExecutorOptions) -> Result<ExecutorHandle, ExecutorE
     let listener = tokio::net::TcpListener::bind((options.bind, 0))
         .await
         .map_err(|source| ExecutorError::Io { what: format!("cannot listen on {}", options.bind), source })?;
-    let flight = listener.local_addr().map_err(|source| ExecutorError::Io { what: "no local address".into(), source })?;
+    let flight =
+        listener.local_addr().map_err(|source| ExecutorError::Io { what: "no local address".into(), source })?;
 
     let scheduler = connect(&options).await?;
     let Registered { executor, shutdown, stop, server } = register(&options, &work.path, flight, &scheduler).await?;
@@ -295,9 +296,7 @@ async fn register(
         .await;
         match started {
             Ok(server) => return Ok(Registered { executor, shutdown, stop, server }),
-            Err(BallistaError::IoError(e))
-                if e.kind() == std::io::ErrorKind::AddrInUse && attempt < PORT_ATTEMPTS =>
-            {
+            Err(BallistaError::IoError(e)) if e.kind() == std::io::ErrorKind::AddrInUse && attempt < PORT_ATTEMPTS => {
                 attempt += 1;
             }
             Err(source) => return Err(ExecutorError::Refused { url: options.scheduler.clone(), source }),
@@ -354,24 +353,29 @@ impl Life {
         if asked {
             self.leave().await;
         } else {
-            tracing::warn!(executor = self.executor.metadata.id, "the executor stops: removed by the scheduler or cut off");
+            tracing::warn!(
+                executor = self.executor.metadata.id,
+                "the executor stops: removed by the scheduler or cut off"
+            );
         }
         self.close().await;
     }
 
     /// Tells the scheduler, so that it moves the tasks at once and not after a timeout.
     async fn leave(&mut self) {
-        let params = ExecutorStoppedParams {
-            executor_id: self.executor.metadata.id.clone(),
-            reason: "shutdown".to_owned(),
-        };
+        let params =
+            ExecutorStoppedParams { executor_id: self.executor.metadata.id.clone(), reason: "shutdown".to_owned() };
         let told = tokio::time::timeout(CLOSE_TIMEOUT, self.scheduler.executor_stopped(params)).await;
         if !matches!(told, Ok(Ok(_))) {
             tracing::debug!("the scheduler was not reachable for a goodbye");
         }
-        if !self.drain.is_zero() && tokio::time::timeout(self.drain, TasksDrainedFuture(self.executor.clone())).await.is_err()
+        if !self.drain.is_zero()
+            && tokio::time::timeout(self.drain, TasksDrainedFuture(self.executor.clone())).await.is_err()
         {
-            tracing::warn!(tasks = self.executor.active_task_count(), "tasks were still running at the end of the drain");
+            tracing::warn!(
+                tasks = self.executor.active_task_count(),
+                "tasks were still running at the end of the drain"
+            );
         }
     }
 

@@ -114,6 +114,10 @@ impl<S: JobStore> JobStore for Observer<S> {
         subscriber: Option<JobStatusSubscriber>,
     ) -> Result<()> {
         self.report(snapshot(&job_id, graph)).await;
+        if let Some(subscriber) = &subscriber {
+            // The client otherwise learns the id of its job, which it needs to cancel it, only when a stage ends.
+            let _ = subscriber.try_send(graph.status().clone());
+        }
         self.inner.submit_job(job_id, graph, subscriber).await
     }
 

@@ -244,10 +244,8 @@ async fn assemble(
     let captures = Captures::start(received);
     let producer = config.override_config_producer.clone().expect("set two lines above");
     let jobs = InMemoryJobState::new(config.scheduler_id.clone(), options.session.clone(), producer);
-    let cluster = BallistaCluster::new(
-        Arc::new(InMemoryClusterState::default()),
-        Arc::new(Observer::new(jobs, snapshots)),
-    );
+    let cluster =
+        BallistaCluster::new(Arc::new(InMemoryClusterState::default()), Arc::new(Observer::new(jobs, snapshots)));
     let server: Server = create_scheduler(cluster, config).await?;
 
     let service = SchedulerGrpcServer::new(server.clone())
