@@ -14,7 +14,7 @@ use super::channel::{self, MAX_MESSAGE};
 use super::fault::{Fault, FaultKind};
 use super::guard::{self, Usage};
 use super::parcel::{Draft, Label, Parcel};
-use super::status::{Step, StatusPage};
+use super::status::{StatusPage, Step};
 
 /// First argument of a program that is to become a worker.
 pub const ARGUMENT: &str = "__worker";
@@ -139,7 +139,11 @@ impl Worker<'_> {
     }
 }
 
-fn reply(output: GroupOutput, slowest: Option<(usize, Duration)>, fault: Option<FaultKind>) -> io::Result<(OwnedFd, Label)> {
+fn reply(
+    output: GroupOutput,
+    slowest: Option<(usize, Duration)>,
+    fault: Option<FaultKind>,
+) -> io::Result<(OwnedFd, Label)> {
     let mut draft = Draft::new()?;
     let mut tables = vec![];
     for (dataset, batch) in output.tables {

@@ -62,7 +62,7 @@ impl FaultKind {
             Self::Allocate => {
                 let mut held = vec![];
                 loop {
-                    held.push(std::hint::black_box(vec![1u8; 16 << 20]));
+                    held.push(std::hint::black_box(vec![0u8; 16 << 20]));
                 }
             }
             Self::Panic => panic!("asked to panic"),

@@ -13,8 +13,9 @@ use arrow::buffer::Buffer;
 use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
-use lode_facts::catalog::{Dataset, dataset, datasets};
+use lode_facts::catalog::{Dataset, dataset};
 use lode_facts::extract::{FileReport, FileRequest, GroupOutput, LaneStatus};
+use lode_facts::lane::LaneId;
 use lode_facts::options::Limits;
 
 use super::child::{OrderItem, Reply};
@@ -171,18 +172,21 @@ fn check_rows(reports: &[FileReport], tables: &[(&'static Dataset, RecordBatch)]
     Ok(())
 }
 
-/// Puts the parts of a group together, each given with the position of its reports.
-pub(super) fn merge(mut reports: BTreeMap<usize, FileReport>, mut parts: Vec<GroupOutput>) -> Result<GroupOutput, ArrowError> {
+/// Puts the parts of a group together, with its tables in the order that an extractor gives them.
+pub(super) fn merge(
+    mut reports: BTreeMap<usize, FileReport>,
+    mut parts: Vec<GroupOutput>,
+) -> Result<GroupOutput, ArrowError> {
     let files = std::iter::from_fn(|| reports.pop_first().map(|(_, report)| report)).collect();
     let tables = if parts.len() == 1 {
         parts.pop().map(|part| part.tables).unwrap_or_default()
     } else {
         let mut tables = vec![];
-        for dataset in datasets() {
+        for dataset in LaneId::ALL.into_iter().flat_map(LaneId::datasets) {
             let batches = parts.iter().flat_map(|p| &p.tables).filter(|(d, _)| d.name == dataset.name).map(|(_, b)| b);
             let batches: Vec<&RecordBatch> = batches.collect();
             if !batches.is_empty() {
-                tables.push((*dataset, concat_batches(&dataset.sent_schema(), batches)?));
+                tables.push((dataset, concat_batches(&dataset.sent_schema(), batches)?));
             }
         }
         tables

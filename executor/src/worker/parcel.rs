@@ -113,7 +113,8 @@ impl Parcel {
         let mut parcel = Self { bytes: Bytes::from_owner(map), head: Bytes::new() };
         let (start, end) = label.split_at(8);
         let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("half a label is eight bytes"));
-        parcel.head = parcel.part(&(number(start)..number(end))).ok_or_else(|| invalid("a parcel's head is outside"))?;
+        parcel.head =
+            parcel.part(&(number(start)..number(end))).ok_or_else(|| invalid("a parcel's head is outside"))?;
         Ok(parcel)
     }
 

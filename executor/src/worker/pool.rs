@@ -9,11 +9,11 @@ use lode_facts::extract::FileRequest;
 use lode_facts::options::{Limits, Options};
 use tokio::sync::oneshot;
 
+use super::WorkerError;
 use super::child::Setup;
 use super::fault::Fault;
 use super::group::{Content, Files, GroupResult};
 use super::supervisor::Supervisor;
-use super::WorkerError;
 
 /// What a pool is made of.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ use super::channel;
 use super::child::{ARGUMENT, READY};
 use super::parcel::{Label, Parcel};
 use super::pool::PoolConfig;
-use super::status::{Cause, Step, StatusPage};
+use super::status::{Cause, StatusPage, Step};
 use super::verdict::{Evidence, Kill, Verdict, judge, tidy};
 
 /// How often a supervisor looks whether its worker's time is up and its caller still waits.

@@ -79,7 +79,6 @@ pub(super) fn judge(evidence: &Evidence<'_>, limits: &Limits) -> Verdict {
     let printed = evidence.printed;
     let (limit, what) = match (&evidence.killed, evidence.cause, evidence.exit.signal()) {
         (_, Cause::Cpu, _) => (Limit::Cpu, format!("took more than {} ms of CPU time", limits.cpu_ms)),
-        (Some(Kill::Wall(limit)), ..) => (Limit::Wall, format!("took longer than {} ms", limit.as_millis())),
         (Some(Kill::Nonsense(what)), ..) => (Limit::Crash, format!("the worker's answer made no sense: {what}")),
         (_, Cause::Panic, _) => (Limit::Crash, "the extractor panicked".into()),
         // Both are printed by what aborts: Rust's runtime, and tree-sitter's allocator.
@@ -89,6 +88,7 @@ pub(super) fn judge(evidence: &Evidence<'_>, limits: &Limits) -> Verdict {
         _ if printed.contains("memory allocation of") || printed.contains("failed to allocate") => {
             (Limit::Memory, format!("needed more than {} bytes of memory", limits.memory_bytes))
         }
+        (Some(Kill::Wall(limit)), ..) => (Limit::Wall, format!("took longer than {} ms", limit.as_millis())),
         (.., Some(libc::SIGKILL)) => {
             (Limit::Memory, "the worker was killed from outside, as a system short of memory does".into())
         }
@@ -119,7 +119,8 @@ fn signal_name(signal: i32) -> String {
 /// directories, addresses, thread ids.
 pub(super) fn tidy(printed: &str) -> String {
     let words = |line: &str| line.split_whitespace().filter_map(tidy_word).collect::<Vec<_>>().join(" ");
-    let lines: Vec<String> = printed.lines().map(words).filter(|line| !line.is_empty()).collect();
+    let lines = printed.lines().filter(|line| !line.starts_with("note: run with"));
+    let lines: Vec<String> = lines.map(words).filter(|line| !line.is_empty()).collect();
     let line = lines.join("; ");
     let start = line.ceil_char_boundary(line.len().saturating_sub(MAX_TAIL));
     if start == 0 { line } else { format!("…{}", &line[start..]) }
@@ -164,7 +165,8 @@ mod tests {
 
     #[test]
     fn messages_are_the_same_on_every_machine() {
-        let printed = "\nthread 'extract' (4711) panicked at /home/me/.cargo/x/src/lib.rs:7:9:\nno \"/a/b\" at 0x7f00ab\n";
+        let printed =
+            "\nthread 'extract' (4711) panicked at /home/me/.cargo/x/src/lib.rs:7:9:\nno \"/a/b\" at 0x7f00ab\n";
         assert_eq!(tidy(printed), "thread 'extract' panicked at lib.rs:7:9:; no \"b\" at 0x…");
         assert_eq!(tidy("a/b (c) / 12"), "a/b (c) / 12");
     }
