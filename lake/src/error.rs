@@ -147,6 +147,30 @@ pub enum LakeError {
         /// The counts.
         counts: FileCounts,
     },
+    /// No committed run fits.
+    #[error("no committed run {what}")]
+    NoRun {
+        /// What was asked of it.
+        what: String,
+    },
+    /// A table's changes can't be told.
+    #[error("can't tell the changes of table `{table}`: {reason}")]
+    Changes {
+        /// The table.
+        table: String,
+        /// Why not.
+        reason: String,
+    },
+    /// DataFusion failed.
+    #[error("can't {action} table `{table}`")]
+    Query {
+        /// The table.
+        table: String,
+        /// What was tried.
+        action: &'static str,
+        /// The cause.
+        source: Box<datafusion::common::DataFusionError>,
+    },
     /// A task of the runtime failed.
     #[error("a background task failed: {0}")]
     Task(String),
@@ -180,6 +204,8 @@ impl LakeError {
             Self::RepoKey { .. } => "give one of them another name with `--repo`",
             Self::Worklist { .. } | Self::MissingManifest { .. } => "run `lode resume`",
             Self::Cancelled { .. } => "start a new run",
+            Self::NoRun { .. } | Self::Changes { .. } => "`lode runs` lists the runs",
+            Self::Query { .. } => "run `lode verify` to see whether the table is whole",
             Self::Parquet { .. } | Self::Arrow { .. } | Self::Counts { .. } | Self::Task(_) => return None,
         })
     }
@@ -212,6 +238,10 @@ impl LakeError {
 
     pub(crate) fn arrow(table: &str) -> impl FnOnce(arrow::error::ArrowError) -> Self {
         move |source| Self::Arrow { table: table.to_owned(), source }
+    }
+
+    pub(crate) fn query(table: &str, action: &'static str) -> impl FnOnce(datafusion::common::DataFusionError) -> Self {
+        move |source| Self::Query { table: table.to_owned(), action, source: Box::new(source) }
     }
 
     pub(crate) fn damaged(path: impl Into<String>, reason: impl std::fmt::Display) -> Self {

@@ -3,13 +3,21 @@
 //! A run writes data files and one manifest a shard, none of which anybody sees. It is committed by creating one object,
 //! `_commits/<repo>/<sequence>.json`; the Delta tables are then rolled forward to it by whoever comes first.
 
+pub mod base;
+pub mod commit;
 pub mod error;
 pub mod fault;
 pub mod layout;
 pub mod manifest;
+mod merge;
+mod parquet_file;
 pub mod plan;
+mod records;
 pub mod shard;
+pub mod sink;
+mod stats;
 pub mod store;
+pub mod table;
 pub mod task;
 
 pub use error::{LakeError, Result};

@@ -81,7 +81,8 @@ impl ShardMap {
         shards.sort_by(|a, b| a.lower.cmp(&b.lower));
         let starts = shards.first().is_some_and(|s| s.lower.is_empty());
         let ends = shards.last().is_some_and(|s| s.upper.is_none());
-        let joined = shards.windows(2).all(|w| w[0].upper.as_deref() == Some(w[1].lower.as_str()) && w[0].lower < w[1].lower);
+        let joined =
+            shards.windows(2).all(|w| w[0].upper.as_deref() == Some(w[1].lower.as_str()) && w[0].lower < w[1].lower);
         let numbers = shards.iter().map(|s| number(repo_key, &s.id)).collect::<Option<Vec<_>>>()?;
         let next = numbers.into_iter().max()? + 1;
         (starts && ends && joined).then(|| Self { repo_key: repo_key.to_owned(), next, shards })

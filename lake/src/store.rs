@@ -24,6 +24,8 @@ pub const FORMAT_VERSION: u32 = 1;
 pub struct Lake {
     url: Url,
     store: Arc<dyn ObjectStore>,
+    /// The store that `url`'s path is a path of: what Delta wants to be given.
+    root: Arc<dyn ObjectStore>,
 }
 
 /// Whether an object was created or was there before.
@@ -73,8 +75,10 @@ impl Lake {
     pub async fn open_or_create(location: &str) -> Result<Self> {
         let lake = Self::at(location, true)?;
         if !lake.check_format().await? {
-            let format =
-                Format { format_version: FORMAT_VERSION, created_by: concat!("lode ", env!("CARGO_PKG_VERSION")).into() };
+            let format = Format {
+                format_version: FORMAT_VERSION,
+                created_by: concat!("lode ", env!("CARGO_PKG_VERSION")).into(),
+            };
             if lake.put_new_json(layout::FORMAT, &format).await? == Put::Exists {
                 lake.check_format().await?;
             }
@@ -90,6 +94,11 @@ impl Lake {
     /// The object store, rooted at the lake.
     pub fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
+    }
+
+    /// The object store that the path of [`Lake::url`] is a path of.
+    pub fn root_store(&self) -> &Arc<dyn ObjectStore> {
+        &self.root
     }
 
     /// The object store rooted at a table.
@@ -116,10 +125,11 @@ impl Lake {
         if !url.path().ends_with('/') {
             url.set_path(&format!("{}/", url.path()));
         }
-        let store: Arc<dyn ObjectStore> = match url.scheme() {
+        let root: Arc<dyn ObjectStore> = match url.scheme() {
             "file" => {
                 let path = url.to_file_path().map_err(|()| refuse("not a local path".into()))?;
-                local(&path, create, location)?
+                prepare(&path, create, location)?;
+                Arc::new(LocalFileSystem::new())
             }
             "memory" => memory::store(&url),
             scheme => {
@@ -127,11 +137,11 @@ impl Lake {
                     StoreError::NotSupported { .. } => refuse(format!("this build has no `{scheme}` store")),
                     other => refuse(other.to_string()),
                 });
-                let (store, prefix) = known?;
-                Arc::new(PrefixStore::new(Arc::<dyn ObjectStore>::from(store), prefix))
+                known?.0.into()
             }
         };
-        Ok(Self { url, store })
+        let prefix = Path::from_url_path(url.path()).map_err(|e| refuse(e.to_string()))?;
+        Ok(Self { url, store: Arc::new(PrefixStore::new(root.clone(), prefix)), root })
     }
 
     /// Whether the lake has its marker.
@@ -215,17 +225,16 @@ pub(crate) fn failed(action: &'static str, path: &str, source: StoreError) -> La
     LakeError::Store { action, path: path.to_owned(), source }
 }
 
-fn local(path: &FsPath, create: bool, location: &str) -> Result<Arc<dyn ObjectStore>> {
+fn prepare(path: &FsPath, create: bool, location: &str) -> Result<()> {
     if create {
         std::fs::create_dir_all(path).map_err(|error| {
             failed("create", location, StoreError::Generic { store: "LocalFileSystem", source: Box::new(error) })
-        })?;
-    } else if !path.is_dir() {
-        return Err(LakeError::NoLake { location: location.to_owned() });
+        })
+    } else if path.is_dir() {
+        Ok(())
+    } else {
+        Err(LakeError::NoLake { location: location.to_owned() })
     }
-    let store = LocalFileSystem::new_with_prefix(path)
-        .map_err(|e| LakeError::Location { location: location.to_owned(), reason: e.to_string() })?;
-    Ok(Arc::new(store))
 }
 
 /// Lakes in memory, for tests and throw-away runs: one store a host name, within the process.
@@ -235,16 +244,13 @@ mod memory {
 
     use object_store::ObjectStore;
     use object_store::memory::InMemory;
-    use object_store::path::Path;
-    use object_store::prefix::PrefixStore;
     use url::Url;
 
     static STORES: Mutex<BTreeMap<String, Arc<InMemory>>> = Mutex::new(BTreeMap::new());
 
     pub(super) fn store(url: &Url) -> Arc<dyn ObjectStore> {
         let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
-        let store = stores.entry(url.host_str().unwrap_or_default().to_owned()).or_default().clone();
-        Arc::new(PrefixStore::new(store, Path::from(url.path())))
+        stores.entry(url.host_str().unwrap_or_default().to_owned()).or_default().clone()
     }
 }
 
