@@ -74,13 +74,22 @@ impl ScanCache {
         let entry = self.entries.get(path)?;
         let same = (entry.size, entry.mtime_ns, entry.ctime_ns, entry.inode)
             == (stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode);
-        (same && !self.is_racy(stat)).then_some((entry.sha256.as_str(), entry.language))
+        (same && !self.is_racy(stat.mtime_ns.max(stat.ctime_ns))).then_some((entry.sha256.as_str(), entry.language))
+    }
+
+    /// Takes over what an earlier scan knew of files that this one did not look at.
+    pub(super) fn carry(&mut self, earlier: &Self) {
+        for (path, entry) in &earlier.entries {
+            // Under this cache's later time, what was racy would no longer look so.
+            if !earlier.is_racy(entry.mtime_ns.max(entry.ctime_ns)) {
+                self.entries.entry(path.clone()).or_insert_with(|| entry.clone());
+            }
+        }
     }
 
     /// Whether the file may have changed after it was hashed without its times telling: they are as new as the cache,
     /// give or take the clock of the file system (whole seconds on some).
-    fn is_racy(&self, stat: &FileStat) -> bool {
-        let changed = stat.mtime_ns.max(stat.ctime_ns);
+    fn is_racy(&self, changed: i64) -> bool {
         let tick = if changed % 1_000_000_000 == 0 { 2_000_000_000 } else { 100_000_000 };
         changed.saturating_add(tick) >= self.created_ns
     }
@@ -115,6 +124,19 @@ mod tests {
             cache.insert("a".into(), &stat, "h".into(), None);
             assert_eq!(cache.get("a", &stat), None, "{racy}");
         }
+    }
+
+    #[test]
+    fn only_what_is_not_racy_is_carried_on() {
+        let mut earlier = ScanCache { created_ns: 10_000_000_000, ..ScanCache::begin() };
+        for (path, mtime_ns) in [("old", 1), ("racy", 9_950_000_001), ("seen", 1)] {
+            earlier.insert(path.into(), &FileStat { mtime_ns, ..FileStat::default() }, "earlier".into(), None);
+        }
+        let mut later = ScanCache::begin();
+        later.insert("seen".into(), &FileStat::default(), "later".into(), None);
+        later.carry(&earlier);
+        let hashes: Vec<_> = later.entries.iter().map(|(path, entry)| (path.as_str(), entry.sha256.as_str())).collect();
+        assert_eq!(hashes, [("old", "earlier"), ("seen", "later")]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use gix::objs::Kind;
 use lode_facts::file::FileKind;
@@ -90,15 +91,16 @@ fn differs(file: &Found, before: &GitEntry, reader: &mut ContentReader, hash: gi
     if let Some(entry) = file.git.filter(|entry| entry.clean || matches!(file.location, Location::GitBlob(_))) {
         return entry.id != before.id;
     }
-    let content = match file.kind {
-        FileKind::Symlink => reader.link(&file.location),
-        _ => reader.file(&file.location).and_then(|mut opened| {
-            let mut content = vec![];
-            std::io::Read::read_to_end(&mut opened, &mut content)?;
-            Ok(content)
+    let id = match file.kind {
+        FileKind::Symlink => {
+            reader.link(&file.location).ok().and_then(|link| gix::objs::compute_hash(hash, Kind::Blob, &link).ok())
+        }
+        _ => reader.file(&file.location).ok().and_then(|mut opened| {
+            let stop = AtomicBool::new(false);
+            let size = opened.metadata().ok()?.len();
+            gix::objs::compute_stream_hash(hash, Kind::Blob, &mut opened, size, &mut gix::progress::Discard, &stop).ok()
         }),
     };
     // What can't be read is kept, so that the scan says so.
-    let Ok(content) = content else { return true };
-    gix::objs::compute_hash(hash, Kind::Blob, &content).is_ok_and(|id| id != before.id)
+    id != Some(before.id)
 }

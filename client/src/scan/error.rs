@@ -43,6 +43,13 @@ pub enum ScanError {
         /// Why.
         source: Box<gix::Error>,
     },
+    /// One of git's files is a pipe or a device.
+    #[error("`{}` is no regular file", path.display())]
+    #[diagnostic(help("git keeps a file there: remove what took its place"))]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
     /// The work tree that git's configuration names does not hold the root.
     #[error("`{}` lies outside the work tree `{}` that its git repository names", root.display(), worktree.display())]
     #[diagnostic(help("`core.worktree` of the repository points elsewhere: scan that directory, or unset it"))]

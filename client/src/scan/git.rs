@@ -8,6 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use gix::bstr::{BStr, ByteSlice};
+use gix::objs::tree::EntryRef;
+use gix::traverse::tree::recorder::Entry;
+use gix::traverse::tree::visit::Action;
+use gix::traverse::tree::{Recorder, Visit};
 use lode_facts::file::FileKind;
 use rustix::fs::FileType;
 
@@ -31,11 +35,30 @@ fn options() -> gix::open::Options {
 }
 
 fn open(path: &Path) -> Result<gix::Repository, ScanError> {
-    gix::open_opts(path, options()).map_err(|source| ScanError::Git {
+    let dot_git = path.join(".git");
+    for directory in [&dot_git, path] {
+        for name in ["HEAD", "config", "index", "packed-refs", "info/exclude", "shallow", "commondir"] {
+            check_file(&directory.join(name))?;
+        }
+    }
+    let repo = gix::open_opts(path, options()).map_err(|source| ScanError::Git {
         what: "the configuration",
         path: path.to_owned(),
         source: Box::new(source),
-    })
+    })?;
+    let excludes = repo.config_snapshot().trusted_path("core.excludesFile");
+    if let Some(excludes) = excludes.map_err(ScanError::git("`core.excludesFile`", &repo))? {
+        check_file(&excludes)?;
+    }
+    Ok(repo)
+}
+
+/// Reading a pipe or a device in place of one of git's files would never end.
+fn check_file(path: &Path) -> Result<(), ScanError> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => Err(ScanError::NotAFile { path: path.to_owned() }),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a directory is the top of a work tree: it holds a `.git` file, or a `.git` directory with a `HEAD`.
@@ -150,6 +173,63 @@ pub(super) fn linked_worktrees(repo: &gix::Repository) -> Result<BTreeMap<String
     Ok(linked.collect())
 }
 
+/// A few trees that name each other many times make more paths than any machine holds.
+const MAX_TREE_ENTRIES: usize = 2_000_000;
+
+/// All entries below a tree, if there are no more than `most`.
+pub(super) fn record(tree: &gix::Tree<'_>, most: usize) -> gix::Result<Vec<Entry>> {
+    let mut capped = Capped { recorder: Recorder::default(), left: most };
+    tree.traverse().breadthfirst(&mut capped)?;
+    Ok(capped.recorder.records)
+}
+
+/// Records a tree's entries up to a number; more are an error.
+struct Capped {
+    recorder: Recorder,
+    left: usize,
+}
+
+impl Capped {
+    fn count(&mut self, then: impl FnOnce(&mut Recorder) -> Action) -> Action {
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                then(&mut self.recorder)
+            }
+            None => Action::Break(()),
+        }
+    }
+}
+
+impl Visit for Capped {
+    fn pop_back_tracked_path_and_set_current(&mut self) {
+        self.recorder.pop_back_tracked_path_and_set_current();
+    }
+    fn pop_front_tracked_path_and_set_current(&mut self) {
+        self.recorder.pop_front_tracked_path_and_set_current();
+    }
+    fn push_back_tracked_path_component(&mut self, component: &BStr) {
+        self.recorder.push_back_tracked_path_component(component);
+    }
+    fn push_path_component(&mut self, component: &BStr) {
+        self.recorder.push_path_component(component);
+    }
+    fn pop_path_component(&mut self) {
+        self.recorder.pop_path_component();
+    }
+    fn visit_tree(&mut self, entry: &EntryRef<'_>) -> Action {
+        self.count(|recorder| recorder.visit_tree(entry))
+    }
+    fn visit_nontree(&mut self, entry: &EntryRef<'_>) -> Action {
+        self.count(|recorder| recorder.visit_nontree(entry))
+    }
+}
+
+/// Whether a path leads below the root and nowhere else: a forged tree can hold any name.
+fn is_plain(path: &[u8]) -> bool {
+    !path.split(|b| *b == b'/').any(|component| matches!(component, b"" | b"." | b".."))
+}
+
 /// What a commit's tree says of each path below `prefix`, as paths below it.
 pub(super) fn tree_entries(
     repo: &gix::Repository,
@@ -164,7 +244,7 @@ pub(super) fn tree_entries(
                 _ => return Ok(None),
             }
         }
-        Ok(Some(tree.traverse().breadthfirst.files()?))
+        Ok(Some(record(&tree, MAX_TREE_ENTRIES)?))
     };
     let records = list().map_err(ScanError::git("the tree of the commit", repo))?;
     Ok(records.map(|records| {
@@ -178,6 +258,7 @@ pub(super) fn tree_entries(
 pub(super) fn found_in_tree(repo: &gix::Repository, entries: BTreeMap<Vec<u8>, GitEntry>) -> Vec<Found> {
     let found = entries.into_iter().map(|(path, entry)| {
         let (kind, rule) = match entry.mode & 0o170_000 {
+            _ if !is_plain(&path) => (FileKind::Special, Some("unsafe-path")),
             0o120_000 => (FileKind::Symlink, Some("symlink")),
             0o160_000 => (FileKind::Submodule, Some("submodule")),
             _ => (FileKind::File, None),

@@ -198,6 +198,10 @@ impl Walk {
                 return Ok(());
             }
         };
+        if git.is_some() && !can_read_ignore_file(directory) {
+            self.unlisted(paths, "its `.gitignore` is no regular file of sensible size");
+            return Ok(());
+        }
         for (name, is_directory) in entries {
             if name == b".git" {
                 continue;
@@ -380,6 +384,17 @@ struct State {
     ignored: bool,
     virtual_environment: bool,
     depth: usize,
+}
+
+/// Whether git's rules of a directory can be read: a pipe would never end. (Links are passed over, as git does.)
+fn can_read_ignore_file(directory: BorrowedFd<'_>) -> bool {
+    const MAX_BYTES: i64 = 16 << 20;
+    let Ok(stat) = stat(directory, OsStr::new(".gitignore")) else { return true };
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => stat.st_size <= MAX_BYTES,
+        FileType::Directory | FileType::Symlink => true,
+        _ => false,
+    }
 }
 
 /// Names in a directory and whether each is a directory itself.

@@ -220,3 +220,63 @@ fn depth_is_bounded() {
     assert!(!scan.complete);
     assert!(scan.warnings[0].contains("deep"));
 }
+
+fn make_pipe(path: &Path) {
+    fs::remove_file(path).ok();
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+}
+
+#[test]
+fn pipes_in_place_of_gits_files_do_not_hang() {
+    let fixture = Fixture::committed(&[("a", ""), ("sub/b", "")]);
+    make_pipe(&fixture.root.join("sub/.gitignore"));
+    let scan = fixture.scan();
+    assert_eq!((included(&scan), scan.complete), (vec!["a"], false));
+    assert!(scan.warnings[0].contains("sub"), "{:?}", scan.warnings);
+    for name in ["HEAD", "config", "index", "info/exclude"] {
+        let fixture = Fixture::committed(&[("a", "")]);
+        make_pipe(&fixture.root.join(".git").join(name));
+        assert!(scan_result(&fixture).is_err(), "{name}");
+    }
+    let fixture = Fixture::committed(&[("a", "")]);
+    fixture.git(&["config", "core.excludesFile", "/dev/zero"]);
+    assert!(matches!(scan_result(&fixture), Err(ScanError::NotAFile { .. })));
+    make_pipe(&fixture.root.join("lode.toml"));
+    assert!(scan_result(&fixture).is_err());
+}
+
+fn scan_result(fixture: &Fixture) -> Result<Scan, ScanError> {
+    scan(&fixture.root, &ScanOptions::default())
+}
+
+#[test]
+fn forged_trees() {
+    let fixture = Fixture::committed(&[("a", "x")]);
+    let object = |kind: &str, content: &[u8]| {
+        let path = fixture.root.join(".git/forged");
+        fs::write(&path, content).unwrap();
+        let id = fixture.git(&["hash-object", "--literally", "-w", "-t", kind, path.to_str().unwrap()]);
+        gix::ObjectId::from_hex(id.trim().as_bytes()).unwrap()
+    };
+    let tree = |entries: &[(&str, &str, gix::ObjectId)]| {
+        let entry = |(mode, name, id): &(&str, &str, gix::ObjectId)| {
+            [mode.as_bytes(), b" ", name.as_bytes(), b"\0", id.as_slice()].concat()
+        };
+        object("tree", &entries.iter().map(entry).collect::<Vec<_>>().concat())
+    };
+    let blob = object("blob", b"x");
+    let root = tree(&[("100644", "..", blob), ("100644", "ok", blob)]);
+    let commit = fixture.git(&["commit-tree", "-m", "x", &root.to_string()]).trim().to_owned();
+    let scan = fixture.scan_with(&ScanOptions { reference: Some(commit), ..Default::default() });
+    assert_eq!(included(&scan), ["ok"]);
+    assert_eq!(rule(&scan, ".."), "unsafe-path");
+    // Ten levels of ten names each: 10^10 paths from eleven objects.
+    let names = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    let mut bomb = blob;
+    for level in 0..10 {
+        let mode = if level == 0 { "100644" } else { "40000" };
+        bomb = tree(&names.map(|name| (mode, name, bomb)));
+    }
+    let repo = gix::open(&fixture.root).unwrap();
+    assert!(super::super::git::record(&repo.find_tree(bomb).unwrap(), 1000).is_err());
+}
