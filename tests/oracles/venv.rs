@@ -11,14 +11,14 @@ const REQUIREMENTS: &str = include_str!("requirements.txt");
 
 /// The interpreter of the environment, made below `tmp` if it isn't there.
 ///
-/// `LODE_TEST_PYTHON` names the base interpreter; the default is `python3`, which must be 3.11 or newer.
+/// `LODE_PYTHON` names the base interpreter; the default is `python3`, which must be 3.11 or newer.
 ///
 /// # Panics
 /// If there is no such interpreter or a package can't be installed: an oracle that is left out proves nothing.
 pub fn python(tmp: impl AsRef<Path>) -> PathBuf {
     let tmp = tmp.as_ref();
     fs::create_dir_all(tmp).expect("the target directory is writable");
-    let base = std::env::var("LODE_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
+    let base = std::env::var("LODE_PYTHON").unwrap_or_else(|_| "python3".into());
     let version = run(Command::new(&base).args([
         "-c",
         "import sys; assert sys.version_info >= (3, 11), 'the oracles need Python 3.11 or newer'; print(sys.version.split()[0])",

@@ -1,0 +1,18 @@
+//! Whole-system tests: real processes, real lakes, readers that are not Lode's own.
+
+mod bad_input;
+mod changes;
+mod concurrent;
+mod fuzz;
+mod incremental;
+mod isolation;
+mod kills;
+mod licences;
+mod odd_repositories;
+mod query;
+mod readers;
+mod replay;
+mod resume;
+mod shards;
+mod stdlib;
+mod verify;
