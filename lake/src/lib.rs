@@ -3,22 +3,29 @@
 //! A run writes data files and one manifest a shard, none of which anybody sees. It is committed by creating one object,
 //! `_commits/<repo>/<sequence>.json`; the Delta tables are then rolled forward to it by whoever comes first.
 
+pub mod changes;
 pub mod base;
 pub mod commit;
+mod encoding;
 pub mod error;
 pub mod fault;
+pub mod history;
 pub mod layout;
+pub mod maintain;
 pub mod manifest;
 mod merge;
 mod parquet_file;
 pub mod plan;
 mod records;
+pub mod retry;
 pub mod shard;
 pub mod sink;
+pub mod snapshot;
 mod stats;
 pub mod store;
 pub mod table;
 pub mod task;
+pub mod verify;
 
 pub use error::{LakeError, Result};
 pub use store::Lake;
