@@ -268,7 +268,7 @@ async fn register(
     let config: ConfigProducer = Arc::new(move || wire.apply(config()));
     let codec = BallistaCodec::<LogicalPlanNode, PhysicalPlanNode>::new(
         options.codecs.logical.clone(),
-        options.codecs.physical.clone(),
+        options.wire.task_codec(&options.codecs),
     );
 
     let mut attempt = 1;

@@ -14,8 +14,13 @@ use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
+use crate::seal::Sealed;
+
 /// The default bound of one message on every hop. An oversized plan otherwise dies as an HTTP/2 protocol error.
 pub const MESSAGE_LIMIT: usize = 256 << 20;
+
+/// What precedes the token in the user agent.
+const USER_AGENT: &str = "lode/";
 
 /// How plan nodes travel between processes.
 #[derive(Clone, Debug)]
@@ -79,6 +84,14 @@ impl Wire {
         Guard { token: self.token.clone() }
     }
 
+    /// The codec of tasks, which carry the token too.
+    pub fn task_codec(&self, codecs: &Codecs) -> Arc<dyn PhysicalExtensionCodec> {
+        match &self.token {
+            Some(token) => Arc::new(Sealed::new(codecs.physical.clone(), token.clone())),
+            None => codecs.physical.clone(),
+        }
+    }
+
     /// The message limit in the type of Ballista's configurations.
     pub fn message_limit_u32(&self) -> u32 {
         u32::try_from(self.message_limit).unwrap_or(u32::MAX)
@@ -107,15 +120,18 @@ impl Token {
     }
 
     fn user_agent(&self) -> String {
-        format!("lode/{}", self.0)
+        format!("{USER_AGENT}{}", self.0)
     }
 
-    /// Compares in a time that does not depend on where the texts differ.
     fn is_in(&self, metadata: &MetadataMap) -> bool {
         let given = metadata.get("user-agent").map(|v| v.as_bytes()).unwrap_or_default();
         let given = given.split(|b| *b == b' ').next().unwrap_or_default();
-        let wanted = self.user_agent();
-        given.len() == wanted.len() && given.iter().zip(wanted.bytes()).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
+        given.strip_prefix(USER_AGENT.as_bytes()).is_some_and(|given| self.equals(given))
+    }
+
+    /// Compares in a time that does not depend on where the texts differ.
+    pub(crate) fn equals(&self, given: &[u8]) -> bool {
+        given.len() == self.0.len() && given.iter().zip(self.0.bytes()).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
     }
 }
 

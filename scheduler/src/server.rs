@@ -110,7 +110,7 @@ impl SchedulerOptions {
             override_session_builder: Some(self.session.clone()),
             override_config_producer: Some(Arc::new(move || wire.apply(config()))),
             override_logical_codec: Some(self.codecs.logical.clone()),
-            override_physical_codec: Some(self.codecs.physical.clone()),
+            override_physical_codec: Some(self.wire.task_codec(&self.codecs)),
             override_create_grpc_client_endpoint: Some(self.wire.endpoint()),
             ..SchedulerConfig::default()
         }
