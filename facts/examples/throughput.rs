@@ -63,10 +63,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     paths.sort();
-    let loaded: Vec<(FileMeta, Vec<u8>)> = paths
-        .iter()
-        .filter_map(|path| fs::read(path).ok().map(|content| (meta(path, &content), content)))
-        .collect();
+    let loaded: Vec<(FileMeta, Vec<u8>)> =
+        paths.iter().filter_map(|path| fs::read(path).ok().map(|content| (meta(path, &content), content))).collect();
     for lane in lanes {
         let datasets: Vec<String> = lane.datasets().map(|d| d.name.to_owned()).collect();
         let request = LaneRequest { lane, datasets };

@@ -266,7 +266,11 @@ impl Walker<'_> {
 pub(super) fn push_string_value(out: &mut String, module: &PythonModule<'_>, string: &ExprStringLiteral) {
     for part in &string.value {
         let source = module.slice(part.content_range());
-        push_string(out, part, Quoted { source, raw: part.flags.as_any_string_flags().is_raw_string(), interpolated: false });
+        push_string(
+            out,
+            part,
+            Quoted { source, raw: part.flags.as_any_string_flags().is_raw_string(), interpolated: false },
+        );
     }
 }
 

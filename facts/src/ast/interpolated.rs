@@ -56,7 +56,11 @@ impl Walker<'_> {
             match part {
                 FStringPart::Literal(literal) => {
                     let source = self.module.slice(literal.content_range());
-                    let quoted = Quoted { source, raw: literal.flags.as_any_string_flags().is_raw_string(), interpolated: false };
+                    let quoted = Quoted {
+                        source,
+                        raw: literal.flags.as_any_string_flags().is_raw_string(),
+                        interpolated: false,
+                    };
                     parts.literal(literal.range, |text| push_string(text, literal, quoted));
                 }
                 FStringPart::FString(f) => self.elements(&mut parts, f.elements.iter(), f.flags.prefix().is_raw()),

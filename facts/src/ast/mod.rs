@@ -6,6 +6,8 @@ mod pattern;
 mod rows;
 mod statement;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use crate::catalog::Dataset;
@@ -105,14 +107,12 @@ fn diagnostic(severity: Severity, code: &str, message: String) -> Diagnostic {
 }
 
 impl Session for AstSession {
-    fn extract(
-        &mut self,
-        file: &Source<'_>,
-        request: &LaneRequest,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> LaneStatus {
+    fn extract(&mut self, file: &Source<'_>, request: &LaneRequest, diagnostics: &mut Vec<Diagnostic>) -> LaneStatus {
         if !file.has_content() {
-            return LaneStatus::Failed { reason: "unreadable".into(), message: "the file's content is not there".into() };
+            return LaneStatus::Failed {
+                reason: "unreadable".into(),
+                message: "the file's content is not there".into(),
+            };
         }
         let before: Vec<usize> = self.tables().iter().map(|table| table.rows()).collect();
         match self.rows(file, request) {

@@ -118,7 +118,19 @@ const CODECS: &[(&[&str], Codec)] = &[
     (&["utf_8", "u8", "utf", "utf8", "utf8_ucs2", "utf8_ucs4", "cp65001", "utf_8_sig"], Codec::Utf8),
     (&["ascii", "646", "us_ascii", "us", "iso646_us", "cp367", "ibm367", "csascii", "iso_ir_6"], Codec::Ascii),
     (
-        &["latin_1", "8859", "cp819", "csisolatin1", "ibm819", "iso8859", "iso8859_1", "iso_8859_1", "l1", "latin", "latin1"],
+        &[
+            "latin_1",
+            "8859",
+            "cp819",
+            "csisolatin1",
+            "ibm819",
+            "iso8859",
+            "iso8859_1",
+            "iso_8859_1",
+            "l1",
+            "latin",
+            "latin1",
+        ],
         Codec::Latin1,
     ),
     (&["iso8859_2", "iso_8859_2", "latin2", "l2"], Codec::Table(rs::ISO_8859_2, &[])),
@@ -225,7 +237,8 @@ fn decode_table(
         let last = at + 1 == range.end;
         let (result, _) = decoder.decode_to_string_without_replacement(&bytes[at..=at], &mut characters, last);
         // Python's tables leave out what the WHATWG fills up with C1 controls.
-        let control = characters.chars().any(|c| ('\u{80}'..'\u{a0}').contains(&c)) && !encoding.name().starts_with("ISO");
+        let control =
+            characters.chars().any(|c| ('\u{80}'..'\u{a0}').contains(&c)) && !encoding.name().starts_with("ISO");
         if matches!(result, DecoderResult::Malformed(..)) || control {
             let codec = encoding.name().to_ascii_lowercase();
             return Err(error(&format!("'{codec}' codec can't decode byte"), bytes, first, at + 1 - first));

@@ -207,10 +207,19 @@ mod tests {
     #[test]
     fn lone_surrogates_are_escaped() {
         let string = |value: &str, source: &str| {
-            of(|out| push_string(out, value, Quoted { source, raw: false, interpolated: source.contains('{') && !source.contains('N') }))
+            of(|out| {
+                push_string(
+                    out,
+                    value,
+                    Quoted { source, raw: false, interpolated: source.contains('{') && !source.contains('N') },
+                )
+            })
         };
         assert_eq!(string("a\u{fffd}b", r"a\ud800b"), r"a\ud800b");
-        assert_eq!(string("\u{fffd}\u{fffd}é", "\u{fffd}\\udfff\\N{LATIN SMALL LETTER E WITH ACUTE}"), "\u{fffd}\\udfffé");
+        assert_eq!(
+            string("\u{fffd}\u{fffd}é", "\u{fffd}\\udfff\\N{LATIN SMALL LETTER E WITH ACUTE}"),
+            "\u{fffd}\\udfffé"
+        );
         assert_eq!(string("\u{fffd}\\q\u{8}\n", r"\ud834\q\10\n"), "\\ud834\\q\u{8}\n");
         assert_eq!(string("{\u{fffd}}", r"{{\ud800}}"), r"{\ud800}");
     }

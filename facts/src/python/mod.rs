@@ -38,7 +38,7 @@ pub struct PythonError {
     pub message: String,
     /// Where, as far as it is known.
     pub span: Option<Span>,
-    /// CPython could have read the file, this front end can't.
+    /// The encoding is not among those this front end knows; CPython might know it.
     pub unsupported: bool,
 }
 
@@ -64,19 +64,19 @@ impl<'a> PythonModule<'a> {
     /// Where CPython would refuse the file, or where its encoding is not supported.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, PythonError> {
         let decoded = decode(bytes)?;
+        if nesting::braces_exceed_limit(&decoded.text) {
+            return Err(nesting::too_many_brackets());
+        }
         let lines = position::line_starts(&decoded.text);
         let options = ParseOptions::from(Mode::Module).with_target_version(TARGET_VERSION);
         let parsed = parse_unchecked(&decoded.text, options).try_into_module().expect("module mode gives a module");
         let nesting = nesting::measure(parsed.tokens());
         let module = Self { decoded, lines, tree: Tree::new(parsed, nesting.depth) };
-        // An error of nesting that comes first is what CPython's tokenizer stops at.
-        let syntax = module.syntax_error();
-        match (nesting.error, syntax) {
-            (Some((range, error)), syntax) if syntax.as_ref().is_none_or(|(at, _)| range.start() <= at.start()) => {
-                Err(PythonError { span: Some(module.locator().span(range)), ..error })
-            }
-            (_, Some((range, error))) => Err(PythonError { span: Some(module.locator().span(range)), ..error }),
-            _ => Ok(module),
+        // Of a broken limit and a syntax error, CPython stops at what comes first.
+        let error = [nesting.error, module.syntax_error()].into_iter().flatten().min_by_key(|(range, _)| range.start());
+        match error {
+            Some((range, error)) => Err(PythonError { span: Some(module.locator().span(range)), ..error }),
+            None => Ok(module),
         }
     }
 

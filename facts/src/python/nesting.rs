@@ -1,6 +1,8 @@
 //! How deep a file nests, from its tokens: CPython's limits, and a bound on the depth of the tree.
 
+use memchr::memchr2_iter;
 use ruff_python_ast::token::{TokenKind, Tokens};
+use ruff_python_parser::{Mode, lexer};
 use ruff_text_size::{Ranged, TextRange};
 
 use super::PythonError;
@@ -29,13 +31,46 @@ struct Level {
     lambda: bool,
 }
 
+/// Whether braces nest beyond the limit, which has to be known before the parser runs: it follows format
+/// specifications within each other without growing its stack.
+pub(super) fn braces_exceed_limit(text: &str) -> bool {
+    let open = |depth: usize, brace| if brace == b'{' { depth + 1 } else { depth.saturating_sub(1) };
+    let mut depth = 0;
+    let suspicious = memchr2_iter(b'{', b'}', text.as_bytes()).any(|at| {
+        depth = open(depth, text.as_bytes()[at]);
+        depth > MAX_BRACKETS
+    });
+    if !suspicious {
+        return false;
+    }
+    // Most of what looks like it is text: only tokens count.
+    let mut lexer = lexer::lex(text, Mode::Module);
+    let mut depth = 0;
+    loop {
+        match lexer.next_token() {
+            TokenKind::Lbrace => depth = open(depth, b'{'),
+            TokenKind::Rbrace => depth = open(depth, b'}'),
+            TokenKind::EndOfFile => return false,
+            _ => {}
+        }
+        if depth > MAX_BRACKETS {
+            return true;
+        }
+    }
+}
+
+/// The error of brackets beyond the limit.
+pub(super) fn too_many_brackets() -> PythonError {
+    PythonError::new("SyntaxError", "too many nested parentheses", None)
+}
+
 /// Measures a file.
 pub(super) fn measure(tokens: &Tokens) -> Nesting {
     let mut levels = vec![Level::default()];
     let (mut outer, mut depth, mut indents, mut blocks, mut fstrings) = (0, 0, 0usize, 0, 0usize);
     let mut error = None;
-    let mut refuse = |error_type, message: &str, range| {
-        error.get_or_insert_with(|| (range, PythonError::new(error_type, message, None)));
+    let mut refuse = |range, reason: PythonError| {
+        error.get_or_insert((range, reason));
     };
     for token in tokens {
         let outermost = levels.len() == 1;
@@ -46,7 +81,7 @@ pub(super) fn measure(tokens: &Tokens) -> Nesting {
                 outer += level.tokens;
                 levels.push(Level::default());
                 if levels.len() > MAX_BRACKETS + 1 {
-                    refuse("SyntaxError", "too many nested parentheses", token.range());
+                    refuse(token.range(), too_many_brackets());
                 }
             }
             TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace if !outermost => {
@@ -62,7 +97,7 @@ pub(super) fn measure(tokens: &Tokens) -> Nesting {
             TokenKind::FStringStart | TokenKind::TStringStart => {
                 fstrings += 1;
                 if fstrings > MAX_FSTRINGS {
-                    refuse("SyntaxError", "too many nested f-strings or t-strings", token.range());
+                    refuse(token.range(), PythonError::new("SyntaxError", "too many nested f-strings", None));
                 }
             }
             TokenKind::FStringEnd | TokenKind::TStringEnd => fstrings = fstrings.saturating_sub(1),
@@ -70,7 +105,8 @@ pub(super) fn measure(tokens: &Tokens) -> Nesting {
                 indents += 1;
                 blocks = blocks.max(indents);
                 if indents >= MAX_INDENTS {
-                    refuse("IndentationError", "too many levels of indentation", token.range());
+                    let message = "too many levels of indentation";
+                    refuse(token.range(), PythonError::new("IndentationError", message, None));
                 }
             }
             TokenKind::Dedent => indents = indents.saturating_sub(1),

@@ -79,7 +79,8 @@ impl Transformer for Dismantler {
     }
 
     fn visit_expr(&self, expr: &mut Expr) {
-        let hole = Expr::NoneLiteral(ExprNoneLiteral { node_index: AtomicNodeIndex::NONE, range: TextRange::default() });
+        let hole =
+            Expr::NoneLiteral(ExprNoneLiteral { node_index: AtomicNodeIndex::NONE, range: TextRange::default() });
         self.expressions.borrow_mut().push(replace(expr, hole));
     }
 
