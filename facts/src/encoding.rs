@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use encoding_rs::{Encoding as Codec, UTF_16BE, UTF_16LE};
 
 use crate::language::Language;
+use crate::lines::lines;
 
 /// Git's rule: a NUL in so many first bytes makes a file binary.
 const BINARY_SAMPLE: usize = 8000;
@@ -122,25 +123,27 @@ impl Encoding {
     }
 }
 
-/// The encoding that the first or second line of Python source declares, as PEP 263 says.
+/// The encoding that the first or second line of Python source declares, as PEP 263 says. A first line of code ends the
+/// search.
 pub fn cookie(bytes: &[u8]) -> Option<&str> {
-    let mut lines = bytes.split(|b| *b == b'\n');
-    let first = lines.next()?;
-    if let Some(name) = cookie_of_line(first) {
-        return Some(name);
+    for line in lines(bytes, Encoding::Utf8).take(2) {
+        let line = &bytes[line.start..line.end];
+        let blanks = line.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\x0C')).count();
+        match &line[blanks..] {
+            [] => {}
+            [b'#', comment @ ..] => {
+                if let Some(name) = cookie_of_comment(comment) {
+                    return Some(name);
+                }
+            }
+            _ => return None,
+        }
     }
-    // A first line of code ends the search.
-    matches!(skip_blanks(first), [] | [b'#' | b'\r', ..]).then(|| lines.next().and_then(cookie_of_line)).flatten()
+    None
 }
 
-fn skip_blanks(line: &[u8]) -> &[u8] {
-    let blanks = line.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\x0C')).count();
-    &line[blanks..]
-}
-
-/// `^[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)`
-fn cookie_of_line(line: &[u8]) -> Option<&str> {
-    let comment = skip_blanks(line).strip_prefix(b"#")?;
+/// `coding[:=][ \t]*([-_.a-zA-Z0-9]+)`
+fn cookie_of_comment(comment: &[u8]) -> Option<&str> {
     memchr::memmem::find_iter(comment, b"coding").find_map(|at| {
         let value = comment[at + 6..].strip_prefix(b":").or_else(|| comment[at + 6..].strip_prefix(b"="))?;
         let value = &value[value.iter().take_while(|b| matches!(b, b' ' | b'\t')).count()..];
@@ -179,6 +182,8 @@ mod tests {
             (b"# coding: utf-16\n".to_vec(), "utf-8"),
             (b"# coding: no-such\n".to_vec(), "utf-8"),
             (b"import x\n# coding: latin-1\n".to_vec(), "utf-8"),
+            (b"# x\r# coding: latin-1\r".to_vec(), "iso-8859-1"),
+            (b"# x\ry\r# coding: latin-1\r".to_vec(), "utf-8"),
             (b"\n\n# coding: latin-1\n".to_vec(), "utf-8"),
             (b"# coding\n# encoding: latin1\n".to_vec(), "iso-8859-1"),
         ] {
