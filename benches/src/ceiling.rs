@@ -18,8 +18,9 @@ use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+
+#[path = "../../lake/src/encoding.rs"]
+mod encoding;
 
 /// Facts of so many bytes are written at once.
 const GROUP_BYTES: usize = 16 << 20;
@@ -136,8 +137,9 @@ impl Writer {
                 Some(at) => at,
                 None => {
                     let file = File::create(self.prefix.with_extension(format!("{}.parquet", dataset.name)))?;
-                    let properties = Some(properties());
-                    self.files.push((dataset.name, ArrowWriter::try_new(file, batch.schema(), properties)?));
+                    let properties = encoding::properties(&batch.schema()).into_builder();
+                    let properties = properties.set_max_row_group_row_count(Some(encoding::GROUP_ROWS)).build();
+                    self.files.push((dataset.name, ArrowWriter::try_new(file, batch.schema(), Some(properties))?));
                     self.files.len() - 1
                 }
             };
@@ -184,10 +186,4 @@ fn schema(facts: &RecordBatch) -> SchemaRef {
     ];
     fields.extend(facts.schema().fields().iter().cloned());
     Arc::new(Schema::new(fields))
-}
-
-/// The settings of Lode's own data files.
-fn properties() -> WriterProperties {
-    let zstd = ZstdLevel::try_new(3).expect("a level of zstd");
-    WriterProperties::builder().set_compression(Compression::ZSTD(zstd)).build()
 }

@@ -9,6 +9,8 @@ pub mod commit;
 mod encoding;
 pub mod error;
 pub mod fault;
+#[cfg(test)]
+mod fixture;
 pub mod history;
 pub mod layout;
 pub mod maintain;
@@ -26,6 +28,7 @@ pub mod store;
 pub mod table;
 pub mod task;
 pub mod verify;
+mod view;
 
 pub use error::{LakeError, Result};
 pub use store::Lake;

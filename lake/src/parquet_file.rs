@@ -15,44 +15,20 @@ use object_store::path::Path;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnPath;
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 
-/// Rows of a row group: enough to compress well, few enough that a reader can skip.
-const GROUP_ROWS: usize = 128 * 1024;
+use crate::encoding::{GROUP_ROWS, properties};
+
 /// Encoded bytes after which a row group ends even with fewer rows, so that wide rows don't fill the memory.
 const GROUP_BYTES: usize = 16 << 20;
 /// Bytes handed to the object store at once; S3 wants parts of at least 5 MiB.
 const PART_BYTES: usize = 5 << 20;
 /// Rows of a batch that is read.
 const BATCH_ROWS: usize = 16 * 1024;
-
-/// How the columns are encoded: text as dictionaries, integers as packed deltas (positions climb in small steps, and a
-/// dictionary would have to hash every value of them).
-fn properties(schema: &Schema) -> WriterProperties {
-    let zstd = ZstdLevel::try_new(3).expect("3 is a zstd level");
-    let mut builder = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(zstd))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_created_by(concat!("lode ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_max_row_group_row_count(None);
-    for field in schema.fields() {
-        // An id that stays the same over a file's rows is cheapest as a dictionary of runs.
-        if matches!(field.data_type(), DataType::Int32 | DataType::Int64) && field.name() != "file_id" {
-            let path = ColumnPath::from(field.name().as_str());
-            builder = builder
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-        }
-    }
-    builder.build()
-}
 
 /// Bytes on their way to one object, from a blocking thread.
 struct Upload {
