@@ -100,11 +100,15 @@ fn count_by_shard(ledger: &Path) -> BTreeMap<i64, usize> {
 /// An executor in another process: this very binary, running only the test below.
 struct Process {
     child: Child,
+    /// Where its work directory is: a killed process cleans nothing up.
+    _temp: tempfile::TempDir,
 }
 
 impl Process {
     fn start(url: &str, wire: &Wire) -> Self {
+        let temp = tempfile::tempdir().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
+            .env("TMPDIR", temp.path())
             .args(["executor_process", "--exact", "--ignored", "--nocapture"])
             .env("LODE_TEST_SCHEDULER", url)
             .env("LODE_TEST_TOKEN", wire.token.as_ref().unwrap().expose())
@@ -113,7 +117,7 @@ impl Process {
             .unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         assert!(out.lines().any(|line| line.unwrap().contains("executor is ready")), "the executor did not start");
-        Self { child }
+        Self { child, _temp: temp }
     }
 
     fn kill(&mut self) {
