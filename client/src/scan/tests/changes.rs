@@ -110,7 +110,7 @@ fn a_commit_is_read_without_a_checkout() {
     let fixture = Fixture::committed(&[("a.py", "old\n"), ("d/b.py", ""), ("big.bin", pointer)]);
     std::os::unix::fs::symlink("a.py", fixture.root.join("link")).unwrap();
     let commit = fixture.commit();
-    fixture.git(&["tag", "-a", "v1", "-m", "x"]);
+    fixture.git(&["tag", "--no-sign", "-a", "v1", "-m", "x"]);
     fixture.write(&[("a.py", "new\n"), ("untracked", "")]);
     fs::remove_dir_all(fixture.root.join("d")).unwrap();
     let scan = fixture.scan_with(&ScanOptions { reference: Some("v1".into()), ..Default::default() });

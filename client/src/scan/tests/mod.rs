@@ -75,7 +75,16 @@ impl Fixture {
 
 fn git_in(directory: &Path, args: &[&str]) -> String {
     let output = Command::new("git")
-        .args(["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "protocol.file.allow=always"])
+        .args([
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@example.org",
+            "-c",
+            "protocol.file.allow=always",
+            "-c",
+            "commit.gpgSign=false",
+        ])
         .args(args)
         .current_dir(directory)
         .env_remove("GIT_DIR")
