@@ -13,13 +13,17 @@ use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
 
 fn extract_with(options: &Options, language: Language, source: &[u8], datasets: &[&str]) -> GroupOutput {
+    extract_group(options, language, &[source], datasets)
+}
+
+fn extract_group(options: &Options, language: Language, sources: &[&[u8]], datasets: &[&str]) -> GroupOutput {
     let meta = FileMeta {
         repo: "spec".into(),
         path: "file".into(),
         path_bytes: None,
         file_id: file_id("spec", b"file"),
         kind: FileKind::File,
-        size: source.len() as i64,
+        size: 0,
         sha256: None,
         mode: 0o100_644,
         git_blob: None,
@@ -29,8 +33,11 @@ fn extract_with(options: &Options, language: Language, source: &[u8], datasets: 
         rule: "default".into(),
     };
     let lane = LaneRequest { lane: LaneId::Ts, datasets: datasets.iter().map(|d| (*d).to_owned()).collect() };
+    let request = FileRequest { meta, lanes: vec![lane] };
     let mut extractor = Extractor::new(options, &Limits::default());
-    extractor.extract(&FileRequest { meta, lanes: vec![lane] }, Some(source));
+    for source in sources {
+        extractor.extract(&request, Some(source));
+    }
     extractor.finish().unwrap()
 }
 
@@ -699,4 +706,74 @@ int main() { auto *s = new Shape<int>(3); s->area(); delete s; }
             doc area "Its area."
         "#,
     );
+}
+
+#[test]
+fn errors_and_missing_nodes_are_rows() {
+    let source = "def f(:\n    return 1 +\nx = (1\n";
+    let output = extract(Language::Python, source.as_bytes(), ALL);
+    ordinals_name_nodes(&output, source);
+    let errors = table(&output, "ts_errors").unwrap();
+    let stats = table(&output, "ts_stats").unwrap();
+    assert_eq!(ints(stats, "error_count"), [Some(errors.num_rows() as i32)]);
+    assert!(errors.num_rows() > 0);
+    let nodes = table(&output, "ts_nodes").unwrap();
+    assert_eq!(ints(stats, "node_count"), [Some(nodes.num_rows() as i32)]);
+
+    let output = extract(Language::C, b"int a = 1", ALL);
+    let missing = table(&output, "ts_missing").unwrap();
+    assert_eq!(texts(missing, "kind"), [";"]);
+    assert_eq!((ints(missing, "bstart"), ints(missing, "bend")), (vec![Some(9)], vec![Some(9)]));
+}
+
+#[test]
+fn bytes_that_are_no_text_move_nothing() {
+    let source = b"a = '\xff'\nb\0 = 2\nc = 3\n";
+    let output = extract(Language::Python, source, ALL);
+    let said: Vec<_> = output.files[0].diagnostics.iter().map(|d| (d.code.as_str(), d.bstart)).collect();
+    assert_eq!(said, [("invalid_utf8", Some(5))]);
+    let defs = table(&output, "ts_defs").unwrap();
+    let last = defs.num_rows() - 1;
+    assert_eq!(texts(defs, "name")[last], "c");
+    assert_eq!(ints(defs, "bstart")[last], Some(16));
+    let nodes = table(&output, "ts_nodes").unwrap();
+    assert!(texts(nodes, "text").iter().any(|t| t == "\u{fffd}"));
+}
+
+#[test]
+fn utf16_is_said_not_guessed() {
+    let source: Vec<u8> = [0xfeff_u16].into_iter().chain("x = 1".encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let output = extract(Language::Python, &source, ALL);
+    assert_eq!(output.files[0].diagnostics[0].code, "utf16");
+    assert!(output.tables.is_empty());
+}
+
+#[test]
+fn texts_are_bounded() {
+    let options = Options { max_text_bytes: 4, max_docstring_bytes: 3, ..Options::default() };
+    let source = "def longer():\n    'ééé'\nlonger.called()\n# comment\n";
+    let output = extract_with(&options, Language::Python, source.as_bytes(), ALL);
+    assert_eq!(texts(table(&output, "ts_docstrings").unwrap(), "docstring"), ["é"]);
+    assert_eq!(texts(table(&output, "ts_calls").unwrap(), "callee_text"), ["long"]);
+    assert!(texts(table(&output, "ts_nodes").unwrap(), "text").iter().all(|t| t.len() <= 4));
+}
+
+#[test]
+fn depth_is_no_danger() {
+    let depth = 50_000;
+    let source = format!("x = {}1{}\n", "(".repeat(depth), ")".repeat(depth));
+    let output = extract(Language::Python, source.as_bytes(), ALL);
+    assert!(ints(table(&output, "ts_stats").unwrap(), "max_depth")[0].unwrap() as usize >= depth);
+}
+
+#[test]
+fn ordinals_start_anew_with_each_file() {
+    let source = b"import a\ndef f(): g()\n'x' = (\n".as_slice();
+    let once = extract(Language::Python, source, ALL);
+    let twice = extract_group(&Options::default(), Language::Python, &[source, source], ALL);
+    for ((dataset, once), (_, twice)) in once.tables.iter().zip(&twice.tables) {
+        let rows = once.num_rows();
+        assert_eq!(twice.num_rows(), 2 * rows, "{}", dataset.name);
+        assert_eq!([&twice.slice(0, rows), &twice.slice(rows, rows)], [once, once], "{}", dataset.name);
+    }
 }

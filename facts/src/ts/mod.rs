@@ -53,7 +53,8 @@ pub fn accepts(file: &FileMeta) -> bool {
 pub fn fingerprint(options: &Options) -> String {
     let grammars: Vec<String> = grammars::SPECS.iter().map(|s| format!("{} {}", s.name, s.version)).collect();
     format!(
-        "revision {REVISION}\0{}\0max_text_bytes {}\0max_docstring_bytes {}",
+        "revision {REVISION}\0tree-sitter {}\0{}\0max_text_bytes {}\0max_docstring_bytes {}",
+        grammars::PARSER_VERSION,
         grammars.join("\0"),
         options.max_text_bytes,
         options.max_docstring_bytes
