@@ -283,21 +283,28 @@ pub struct Symbol {
     values: Vec<&'static str>,
     /// By address and length: the vocabulary is made of static strings, so the same word is the same pointer.
     known: HashMap<(usize, usize), u16>,
-    last: Option<(&'static str, u16)>,
+    /// The word last seen in each slot: most lookups end here, without a hash of `known`'s kind.
+    recent: Vec<Option<(&'static str, u16)>>,
 }
+
+/// Slots of recent words, as bits.
+const RECENT_BITS: u32 = 8;
 
 impl Symbol {
     /// Appends a value.
     #[inline]
     pub fn push(&mut self, value: &'static str) {
-        if let Some((last, key)) = self.last
-            && std::ptr::eq(last, value)
+        let mixed = (value.as_ptr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let slot = (mixed >> (u64::BITS - RECENT_BITS)) as usize;
+        if let Some(Some((recent, key))) = self.recent.get(slot)
+            && std::ptr::eq(*recent, value)
         {
-            self.keys.push(key);
+            self.keys.push(*key);
             return;
         }
         let key = self.key(value);
-        self.last = Some((value, key));
+        self.recent.resize(1 << RECENT_BITS, None);
+        self.recent[slot] = Some((value, key));
         self.keys.push(key);
     }
 
