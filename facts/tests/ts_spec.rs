@@ -735,7 +735,7 @@ fn bytes_that_are_no_text_move_nothing() {
     let defs = table(&output, "ts_defs").unwrap();
     let last = defs.num_rows() - 1;
     assert_eq!(texts(defs, "name")[last], "c");
-    assert_eq!(ints(defs, "bstart")[last], Some(16));
+    assert_eq!(ints(defs, "bstart")[last], Some(15));
     let nodes = table(&output, "ts_nodes").unwrap();
     assert!(texts(nodes, "text").iter().any(|t| t == "\u{fffd}"));
 }
