@@ -166,7 +166,7 @@ impl Dataset {
     /// Schema of the Parquet files: the table without its partition column.
     pub fn file_schema(&self) -> SchemaRef {
         Arc::new(Schema::new(
-            self.table_columns().filter(|c| c.name != SHARD.name).map(|c| c.field(c.ty.stored())).collect::<Vec<_>>(),
+            self.table_columns().filter(|c| self.scope != Scope::File || c.name != SHARD.name).map(|c| c.field(c.ty.stored())).collect::<Vec<_>>(),
         ))
     }
 }

@@ -69,11 +69,10 @@ impl Base {
     pub async fn load(lake: &Lake, repo: &str) -> Result<Self> {
         let repo_key = repo_key(repo);
         roll_forward(lake, &repo_key).await?;
-        let names = datasets().iter().map(|dataset| dataset.name);
-        let open =
-            |name| async move { Ok::<_, LakeError>(Table::open(lake, name).await?.map(|t| (name.to_owned(), t))) };
-        let tables = stream::iter(names).map(open).buffered(OPEN_TABLES).try_collect::<Vec<_>>().await?;
-        let tables = tables.into_iter().flatten().collect::<BTreeMap<_, _>>();
+        // Collected first: closures over borrowed items would keep this future from being `Send`.
+        let open = datasets().iter().map(|dataset| Table::open(lake, dataset.name)).collect::<Vec<_>>();
+        let tables = stream::iter(open).buffered(OPEN_TABLES).try_collect::<Vec<_>>().await?;
+        let tables = tables.into_iter().flatten().map(|t| (t.name().to_owned(), t)).collect::<BTreeMap<_, _>>();
         let mut files = BTreeMap::<_, Vec<_>>::new();
         for (name, table) in &tables {
             if dataset(name).is_some_and(|dataset| dataset.scope == Scope::File) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Schema, SchemaRef};
 use deltalake::kernel::Add;
@@ -174,24 +174,9 @@ async fn apply(lake: &Lake, entry: &CommitEntry, runs_missing: bool) -> Result<(
     let mut versions = plan.table_versions.clone();
     let runs_wide = datasets().iter().filter(|d| d.scope == Scope::Run).map(|d| d.name).collect::<Vec<_>>();
     versions.retain(|name, _| !runs_wide.contains(&name.as_str()));
-    let commits = stream::iter(datasets().iter().filter(|d| d.scope != Scope::Run)).map(|dataset| {
-        let (plan, manifests) = (&plan, &manifests);
-        async move {
-            let missing = !plan.table_versions.contains_key(dataset.name);
-            let change = match dataset.scope {
-                Scope::Repo => repo_change(lake, dataset, plan, entry, missing).await?,
-                _ => shard_change(dataset, plan, entry, manifests, missing),
-            };
-            match change {
-                Some(change) => {
-                    let version = apply_with_faults(&change, lake, missing, ["table.before", "table.after"]).await?;
-                    Ok::<_, LakeError>(Some((dataset.name.to_owned(), version)))
-                }
-                None => Ok(None),
-            }
-        }
-    });
-    let changed = commits.buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
+    let shared = datasets().iter().filter(|dataset| dataset.scope != Scope::Run);
+    let commits = shared.map(|dataset| apply_table(lake, dataset, &plan, entry, &manifests)).collect::<Vec<_>>();
+    let changed = stream::iter(commits).buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
     versions.extend(changed.into_iter().flatten());
     let batch = runs_row(&plan, entry, &manifests, &versions).map_err(LakeError::arrow(RUNS.name))?;
     let change = Change {
@@ -205,6 +190,24 @@ async fn apply(lake: &Lake, entry: &CommitEntry, runs_missing: bool) -> Result<(
     };
     apply_with_faults(&change, lake, runs_missing, ["runs.before", "runs.after"]).await?;
     Ok(())
+}
+
+/// Applies a commit to one table; `None` if it needs no commit there.
+async fn apply_table(
+    lake: &Lake,
+    dataset: &'static Dataset,
+    plan: &EpochPlan,
+    entry: &CommitEntry,
+    manifests: &[Manifest],
+) -> Result<Option<(String, i64)>> {
+    let missing = !plan.table_versions.contains_key(dataset.name);
+    let change = match dataset.scope {
+        Scope::Repo => repo_change(lake, dataset, plan, entry, missing).await?,
+        _ => shard_change(dataset, plan, entry, manifests, missing),
+    };
+    let Some(change) = change else { return Ok(None) };
+    let version = apply_with_faults(&change, lake, missing, ["table.before", "table.after"]).await?;
+    Ok(Some((dataset.name.to_owned(), version)))
 }
 
 /// What the shards' tasks did to a table; `None` if they did nothing and it exists or wasn't asked for.
@@ -345,14 +348,13 @@ pub async fn append_run_rows(
 /// # Errors
 /// [`LakeError::MissingManifest`] if a shard isn't finished.
 pub async fn manifests(lake: &Lake, plan: &EpochPlan) -> Result<Vec<Manifest>> {
-    let load = |shard: &String| {
-        let shard = shard.clone();
-        async move {
-            let found = manifest::load(lake, &plan.run_id, plan.epoch, &shard).await?;
-            found.ok_or_else(|| LakeError::MissingManifest { run_id: plan.run_id.clone(), shard })
-        }
-    };
-    stream::iter(plan.tasks.iter().map(load)).buffered(AT_ONCE).try_collect().await
+    let load = plan.tasks.iter().map(|shard| require_manifest(lake, plan, shard)).collect::<Vec<_>>();
+    stream::iter(load).buffered(AT_ONCE).try_collect().await
+}
+
+async fn require_manifest(lake: &Lake, plan: &EpochPlan, shard: &str) -> Result<Manifest> {
+    let found = manifest::load(lake, &plan.run_id, plan.epoch, shard).await?;
+    found.ok_or_else(|| LakeError::MissingManifest { run_id: plan.run_id.clone(), shard: shard.to_owned() })
 }
 
 /// Files of a run by state.

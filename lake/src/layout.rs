@@ -51,6 +51,11 @@ pub fn worklist(run_id: &str, epoch: u32, shard: &str) -> String {
     format!("{RUNS}/{run_id}/{epoch}/worklist/{shard}.parquet")
 }
 
+/// What the schema gate saw before an epoch was committed.
+pub fn gate(run_id: &str, epoch: u32) -> String {
+    format!("{RUNS}/{run_id}/{epoch}/gate.json")
+}
+
 /// Folder of an epoch's manifests.
 pub fn manifests(run_id: &str, epoch: u32) -> String {
     format!("{RUNS}/{run_id}/{epoch}/manifest")

@@ -10,7 +10,6 @@ mod encoding;
 pub mod error;
 pub mod fault;
 #[cfg(test)]
-mod fixture;
 pub mod history;
 pub mod layout;
 pub mod maintain;
@@ -28,7 +27,6 @@ pub mod store;
 pub mod table;
 pub mod task;
 pub mod verify;
-mod view;
 
 pub use error::{LakeError, Result};
 pub use store::Lake;

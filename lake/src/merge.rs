@@ -412,7 +412,7 @@ impl OldRows {
         }
         let taken = batch.slice(rows.start, end - rows.start);
         rows.start = end;
-        if rows.is_empty() {
+        if rows.start == rows.end {
             self.batch = None;
         }
         Ok(Some(taken))

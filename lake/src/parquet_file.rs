@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, SchemaRef};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
@@ -126,7 +126,7 @@ impl FileWriter {
         self.end_group()?;
         let metadata = self.file.finish()?;
         let size = self.file.bytes_written() as i64;
-        let mut upload = self.file.into_inner()?;
+        let upload = self.file.inner_mut();
         upload.send()?;
         crate::fault::point("data.before");
         upload.handle.block_on(upload.writer.shutdown())?;
@@ -135,8 +135,8 @@ impl FileWriter {
     }
 
     /// Gives the file up.
-    pub(crate) fn abort(self) -> Result<()> {
-        let mut upload = self.file.into_inner()?;
+    pub(crate) fn abort(mut self) -> Result<()> {
+        let upload = self.file.inner_mut();
         upload.handle.block_on(upload.writer.abort()).map_err(|e| ParquetError::External(Box::new(e)))
     }
 }

@@ -170,3 +170,86 @@ fn even_cuts(files: usize, count: usize) -> Vec<usize> {
     let count = count.clamp(1, files.max(1));
     (1..count).map(|n| n * files / count).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(map: &ShardMap) {
+        let stored = ShardMap::from_stored(&map.repo_key, map.shards.clone()).expect("contiguous, disjoint, covering");
+        assert!(stored.next <= map.next);
+        let ids = map.shards.iter().map(|s| &s.id).collect::<BTreeSet<_>>();
+        assert_eq!(ids.len(), map.shards.len());
+    }
+
+    fn view(files: &std::collections::BTreeMap<String, u64>) -> Vec<(&str, u64)> {
+        files.iter().map(|(path, size)| (path.as_str(), *size)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_path_has_one_shard_through_any_growth(
+            first in prop::collection::btree_map("[a-c/é]{1,5}", 0u64..100, 0..40),
+            later in prop::collection::vec(prop::collection::btree_map("[a-e/é]{1,5}", 0u64..300, 0..60), 0..4),
+            count in prop::option::of(1usize..250),
+            target in 1u64..200,
+            probe in "[a-f/é]{0,5}",
+        ) {
+            let sizing = count.map_or(Sizing::Target(target), Sizing::Count);
+            let mut map = ShardMap::initial("k", &view(&first), sizing);
+            check(&map);
+            if let Some(count) = count {
+                prop_assert_eq!(map.shards.len(), count.min(first.len()).max(1));
+            }
+            let mut used = map.shards.iter().map(|s| s.id.clone()).collect::<BTreeSet<_>>();
+            for files in &later {
+                let files = view(files);
+                let next = map.split(&files, target);
+                check(&next);
+                for (old, shard) in map.shards.iter().map(|old| (old, next.shards.iter().find(|s| s.id == old.id))) {
+                    let shard = shard.expect("a shard keeps its id");
+                    prop_assert!(shard.lower == old.lower && shard.sources.is_empty());
+                }
+                for shard in &next.shards {
+                    let mine = files.iter().filter(|f| next.shards[next.assign(f.0)].id == shard.id).collect::<Vec<_>>();
+                    prop_assert_eq!(shard.files as usize, mine.len());
+                    prop_assert_eq!(shard.bytes, mine.iter().map(|f| f.1).sum::<u64>());
+                    prop_assert!(shard.bytes <= 2 * target || mine.len() == 1, "only one large file can exceed twice the target");
+                    if !map.shards.iter().any(|old| old.id == shard.id) {
+                        prop_assert!(used.insert(shard.id.clone()), "a fresh id was never used");
+                        let source = map.shards.iter().find(|old| old.id == shard.sources[0]).expect("a source is an old shard");
+                        prop_assert!(source.lower <= shard.lower && (source.upper.is_none() || shard.upper <= source.upper && shard.upper.is_some()));
+                    }
+                }
+                map = next;
+            }
+            let at = map.assign(&probe);
+            let shard = &map.shards[at];
+            prop_assert!(shard.lower <= probe && shard.upper.as_ref().is_none_or(|upper| probe < *upper));
+        }
+    }
+
+    #[test]
+    fn small_repositories_still_spread() {
+        assert_eq!(target_bytes(0), MIN_TARGET);
+        assert_eq!(target_bytes(640 << 20), 10 << 20);
+        assert_eq!(target_bytes(1 << 40), MAX_TARGET);
+        assert_eq!(repo_key("example/repo").len(), 8);
+    }
+
+    #[test]
+    fn a_gap_or_an_overlap_is_refused() {
+        let map = ShardMap::initial("k", &[("a", 1), ("b", 1), ("c", 1)], Sizing::Count(3));
+        let mut gap = map.shards.clone();
+        gap.remove(1);
+        assert_eq!(ShardMap::from_stored("k", gap), None);
+        let mut overlap = map.shards.clone();
+        overlap[0].upper = Some("c".into());
+        assert_eq!(ShardMap::from_stored("k", overlap), None);
+        assert_eq!(ShardMap::from_stored("other", map.shards), None);
+    }
+}
