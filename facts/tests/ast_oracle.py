@@ -69,7 +69,9 @@ def labels(node):
             return None, str(node.is_async), None
         case ast.FormattedValue():
             return None, str(node.conversion), None
-    return getattr(node, "name", None) if not isinstance(node, ast.TypeAlias) else None, None, None
+    # The name of a type alias is a node.
+    name = getattr(node, "name", None)
+    return name if isinstance(name, str) else None, None, None
 
 
 def span(node):
