@@ -10,11 +10,13 @@ mod encoding;
 pub mod error;
 pub mod fault;
 #[cfg(test)]
+mod fixture;
 pub mod history;
 pub mod layout;
 pub mod maintain;
 pub mod manifest;
 mod merge;
+mod object_reader;
 mod parquet_file;
 pub mod plan;
 mod records;
@@ -27,6 +29,7 @@ pub mod store;
 pub mod table;
 pub mod task;
 pub mod verify;
+mod view;
 
 pub use error::{LakeError, Result};
 pub use store::Lake;

@@ -80,6 +80,29 @@ impl Snapshot {
         Ok(Self { lake: lake.clone(), pin, runs, versions })
     }
 
+    /// The newest version of every table, whoever made it, with all commits applied: what is there, not what a run has
+    /// recorded.
+    ///
+    /// # Errors
+    /// If the lake can't be read, or a commit is left to apply and it can't be written.
+    pub async fn newest(lake: &Lake) -> Result<Self> {
+        loop {
+            history::settle(lake).await?;
+            let heads = lake.list(layout::COMMITS).await?.len();
+            let runs = history::runs(lake).await?;
+            let mut versions = BTreeMap::new();
+            for dataset in datasets().iter().filter(|dataset| dataset.scope != Scope::Run) {
+                if let Some(table) = Table::open(lake, dataset.name).await? {
+                    versions.insert(dataset.name.to_owned(), table.version());
+                }
+            }
+            // A run that committed meanwhile may be in some of the tables only.
+            if lake.list(layout::COMMITS).await?.len() == heads {
+                return Ok(Self { lake: lake.clone(), pin: Pin::Last, runs, versions });
+            }
+        }
+    }
+
     /// The lake.
     pub fn lake(&self) -> &Lake {
         &self.lake
