@@ -3,8 +3,8 @@
 //! A run writes data files and one manifest a shard, none of which anybody sees. It is committed by creating one object,
 //! `_commits/<repo>/<sequence>.json`; the Delta tables are then rolled forward to it by whoever comes first.
 
-pub mod changes;
 pub mod base;
+pub mod changes;
 pub mod commit;
 mod encoding;
 pub mod error;
@@ -29,7 +29,6 @@ pub mod store;
 pub mod table;
 pub mod task;
 pub mod verify;
-mod view;
 
 pub use error::{LakeError, Result};
 pub use store::Lake;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray, UInt8Array};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use deltalake::kernel::{Add, AddCDCFile, Remove};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -485,9 +485,5 @@ pub(crate) fn identity_columns<'a>(
     }
     let paths = DictionaryArray::new(arrow::array::Int32Array::from(keys), Arc::new(StringArray::from(names)));
     let column = |name: &str, array: ArrayRef| (Field::new(name, array.data_type().clone(), false), array);
-    vec![
-        column("repo", repos),
-        column("path", Arc::new(paths)),
-        column("file_id", Arc::new(arrow::array::PrimitiveArray::<Int64Type>::from(Int64Array::from(ids)))),
-    ]
+    vec![column("repo", repos), column("path", Arc::new(paths)), column("file_id", Arc::new(Int64Array::from(ids)))]
 }

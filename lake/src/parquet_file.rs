@@ -14,7 +14,7 @@ use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::writer::SerializedFileWriter;
@@ -22,6 +22,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 
 use crate::encoding::{GROUP_ROWS, properties};
+use crate::object_reader::ObjectReader;
 
 /// Encoded bytes after which a row group ends even with fewer rows, so that wide rows don't fill the memory.
 const GROUP_BYTES: usize = 16 << 20;
@@ -159,7 +160,7 @@ pub(crate) async fn read_file(
     size: Option<i64>,
     schema: SchemaRef,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let mut reader = ParquetObjectReader::new(store, Path::from(path));
+    let mut reader = ObjectReader::new(store, Path::from(path));
     if let Some(size) = size {
         reader = reader.with_file_size(size as u64);
     }
