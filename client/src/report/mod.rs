@@ -8,6 +8,7 @@ use std::time::Duration;
 
 pub use progress::{Lines, Quiet, Terminal, observer};
 pub use summary::{FileCounts, RunState, RunSummary};
+pub(crate) use summary::{bytes, count};
 
 /// Where a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
 //! Progress: bars on a terminal, plain lines elsewhere, nothing when told so.
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,13 +10,13 @@ use super::summary::{bytes, count};
 use super::{Phase, Progress, RunObserver};
 
 /// The observer that fits: quiet on request, bars when stderr is a terminal, plain lines otherwise.
-pub fn observer(quiet: bool) -> Box<dyn RunObserver> {
+pub fn observer(quiet: bool) -> Arc<dyn RunObserver> {
     if quiet {
-        Box::new(Quiet)
+        Arc::new(Quiet)
     } else if std::io::stderr().is_terminal() {
-        Box::new(Terminal::new())
+        Arc::new(Terminal::new())
     } else {
-        Box::new(Lines::new(std::io::stderr()))
+        Arc::new(Lines::new(std::io::stderr()))
     }
 }
 

@@ -167,7 +167,11 @@ impl RunSummary {
             }
         }
         if self.state == RunState::Committed {
-            let quarantined = if f.quarantined > 0 { format!("\n{:<11} lode quarantine list --lake {lake}", "") } else { String::new() };
+            let quarantined = if f.quarantined > 0 {
+                format!("\n{:<11} lode quarantine list --lake {lake}", "")
+            } else {
+                String::new()
+            };
             writeln!(out, "{:<11} lode tables --lake {lake}{quarantined}", "next")?;
         }
         Ok(())
@@ -210,13 +214,27 @@ mod tests {
     #[test]
     fn numbers_read_well() {
         assert_eq!([0, 12, 999, 1000, 1_234_567].map(count), ["0", "12", "999", "1,000", "1,234,567"]);
-        assert_eq!([0, 999, 1_000, 1_250_000, 3_000_000_000].map(bytes), ["0 B", "999 B", "1.0 kB", "1.2 MB", "3.0 GB"]);
+        assert_eq!(
+            [0, 999, 1_000, 1_250_000, 3_000_000_000].map(bytes),
+            ["0 B", "999 B", "1.0 kB", "1.2 MB", "3.0 GB"]
+        );
     }
 
     #[test]
     fn the_object_has_what_machines_rely_on() {
         let json = serde_json::to_value(RunSummary::new("r", "repo")).unwrap();
-        for key in ["run_id", "state", "files", "rows", "rows_written", "bytes", "elapsed_ms", "core_seconds", "peak_rss_bytes", "tables"] {
+        for key in [
+            "run_id",
+            "state",
+            "files",
+            "rows",
+            "rows_written",
+            "bytes",
+            "elapsed_ms",
+            "core_seconds",
+            "peak_rss_bytes",
+            "tables",
+        ] {
             assert!(json.get(key).is_some(), "{key}");
         }
         assert_eq!(json["state"], "failed");

@@ -1,0 +1,185 @@
+//! The command line.
+
+mod catalog;
+mod changes;
+mod datasets;
+mod error;
+mod explain;
+mod extract;
+mod maintain;
+mod quarantine;
+mod query;
+mod runs;
+mod text;
+mod values;
+mod verify;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use lode_executor::worker;
+use lode_lake::Lake;
+use tracing_subscriber::EnvFilter;
+
+pub use error::{Exit, Failure};
+
+/// How a command ended.
+type Outcome = Result<Exit, Failure>;
+
+/// Turns a repository into Delta tables of code facts, and answers questions about them.
+#[derive(Debug, Parser)]
+#[command(name = "lode", version, propagate_version = false, disable_help_subcommand = true, after_help = AFTER)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// What to log on stderr: error, warn, info, debug, trace, or filters such as lode_lake=debug
+    #[arg(long, global = true, env = "LODE_LOG", default_value = "warn", value_name = "LEVEL", hide_env_values = true)]
+    log_level: String,
+}
+
+const AFTER: &str = "\
+Examples:
+  lode extract ~/src/django --lake lake
+  lode query --lake lake \"SELECT path, name FROM ast_defs LIMIT 5\"
+
+Exit codes:
+  0    done; for extract and resume: the run is committed
+  1    failed
+  2    wrong usage
+  3    verify found differences
+  4    more files failed than --fail-on allows
+  130  interrupted";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Extract a repository into a lake
+    Extract(extract::ExtractArgs),
+    /// Finish a run that was stopped, without redoing finished shards
+    Resume(extract::ResumeArgs),
+    /// Prove that the tables hold exactly what was extracted
+    Verify(verify::VerifyArgs),
+    /// Answer an SQL query over a snapshot of the lake
+    Query(query::QueryArgs),
+    /// List the tables of a lake
+    Tables(catalog::TablesArgs),
+    /// Describe a table: what it means, column by column
+    Describe(catalog::DescribeArgs),
+    /// List the runs of a lake, also those that can be resumed
+    Runs(runs::RunsArgs),
+    /// Show how a run was planned and what it cost
+    Explain(explain::ExplainArgs),
+    /// Show what changed in a table between two runs
+    Changes(changes::ChangesArgs),
+    /// List files that broke a limit, or ask for them to be tried again
+    #[command(subcommand)]
+    Quarantine(quarantine::QuarantineCommand),
+    /// Remove what no kept run reaches, and tidy the tables' logs
+    Maintain(maintain::MaintainArgs),
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Clone, Args)]
+struct LakeArg {
+    /// Directory or URL of the lake
+    #[arg(long, value_name = "DIR|URL", env = "LODE_LAKE", hide_env_values = true)]
+    lake: String,
+}
+
+impl LakeArg {
+    async fn open(&self) -> Result<Lake, Failure> {
+        Ok(Lake::open(&self.lake).await?)
+    }
+}
+
+/// Form of what a command prints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object or one JSON array.
+    Json,
+}
+
+/// The definition of the command line, for documentation.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs the command line. Data goes to stdout, everything else to stderr.
+///
+/// To be called first of all by a program: its worker processes are the same program again.
+pub fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == worker::ARGUMENT) {
+        worker::worker_main();
+    }
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Nobody is left to be told that stderr is closed.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return Exit::Usage.into();
+        }
+    };
+    error::install();
+    match start(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            let exit = failure.exit();
+            if !failure.is_told() {
+                text::note(&format!("{:?}", miette::Report::new(failure)));
+            }
+            exit.into()
+        }
+    }
+}
+
+fn start(cli: Cli) -> Outcome {
+    log(&cli.log_level)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::new("can't start the runtime", e))?;
+    let outcome = runtime.block_on(run(cli.command));
+    // Tasks that were left behind must not hold the process up.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    outcome
+}
+
+async fn run(command: Command) -> Outcome {
+    match command {
+        Command::Extract(args) => extract::extract(args).await,
+        Command::Resume(args) => extract::resume(args).await,
+        Command::Verify(args) => verify::verify(args).await,
+        Command::Query(args) => query::query(args).await,
+        Command::Tables(args) => catalog::tables(args).await,
+        Command::Describe(args) => catalog::describe(args).await,
+        Command::Runs(args) => runs::runs(args).await,
+        Command::Explain(args) => explain::explain(args).await,
+        Command::Changes(args) => changes::changes(args).await,
+        Command::Quarantine(command) => quarantine::quarantine(command).await,
+        Command::Maintain(args) => maintain::maintain(args).await,
+        Command::Version => text::print(&format!("lode {}\n", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+fn log(level: &str) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(level).map_err(|e| {
+        Failure::usage(format!("`{level}` is no log level: {e}")).hint("use error, warn, info, debug or trace")
+    })?;
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    // A host that has its own subscriber keeps it.
+    let _ = subscriber.try_init();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
