@@ -58,6 +58,20 @@ impl LaneId {
         }
     }
 
+    /// Whether a dataset of this lane, which accepts the file, has rows of such files: one that is left out of the scope
+    /// is in the scope's manifest alone.
+    pub fn gives(self, dataset: &str, file: &FileMeta) -> bool {
+        file.included || dataset == crate::files::ScopeManifest::DATASET.name
+    }
+
+    /// What the lane reads of a file: equal keys give equal rows.
+    pub fn content_key(self, file: &FileMeta) -> String {
+        match self {
+            Self::Files => file.scan_key(),
+            _ => file.content_key(),
+        }
+    }
+
     /// What the lane's rows depend on besides the file: hand-set revision, parsers, grammars and the options it reads.
     /// A lane whose fingerprint changed redoes its files.
     pub fn fingerprint(self, options: &Options) -> String {

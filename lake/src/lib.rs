@@ -29,6 +29,7 @@ pub mod store;
 pub mod table;
 pub mod task;
 pub mod verify;
+mod view;
 
 pub use error::{LakeError, Result};
 pub use store::Lake;

@@ -56,7 +56,7 @@ impl Output {
         assert!(self.code.is_some_and(|code| code != 0), "{self}");
         assert!(!self.stderr.contains("panicked"), "{self}");
         for word in words {
-            assert!(self.stderr.contains(word), "no `{word}` in\n{self}");
+            assert!(self.stderr.contains(word) || self.stdout.contains(word), "no `{word}` in\n{self}");
         }
         self
     }

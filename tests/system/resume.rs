@@ -55,7 +55,7 @@ fn a_committed_run_is_not_run_again() {
     for output in [lake.resume("r1"), lake.try_extract(&repo, &["--run-id", "r1"])] {
         let output = output.ok();
         assert_eq!(output.summary().state, "committed");
-        assert!(output.stderr.contains("already committed"), "{output}");
+        assert!(output.stderr.contains("committed before"), "{output}");
     }
     assert_eq!(versions(lake.root()), before);
 }

@@ -1,0 +1,93 @@
+//! The epochs of a run: plan, submit, and plan again when another run won.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use arrow::array::{AsArray, RecordBatch};
+use lode_lake::plan::EpochPlan;
+use lode_lake::store::Lake;
+use lode_plan::artifacts::{self, Artifact};
+use lode_plan::commit::commit_run;
+use lode_plan::epoch::{PlannedEpoch, job, plan_epoch, resumed_epoch};
+use lode_plan::inputs::{PlannedFile, RunRequest};
+
+use super::cluster::EmbeddedCluster;
+use super::{Failure, Refusal, now_micros, record};
+use crate::report::{Phase, Progress, RunObserver};
+
+/// How often a run plans again after others won, before it gives up for now.
+const MAX_EPOCHS: u32 = 64;
+
+/// What the epochs of a run need.
+pub struct Job<'a> {
+    pub lake: &'a Lake,
+    pub run_id: &'a str,
+    pub request: &'a RunRequest,
+    pub cluster: &'a EmbeddedCluster,
+    pub observer: &'a dyn RunObserver,
+    pub progress: &'a Arc<Mutex<Progress>>,
+}
+
+impl Job<'_> {
+    /// Runs epochs until one is committed; `kept` is the last one that was planned before, if any.
+    pub async fn run(&self, files: &[PlannedFile], mut kept: Option<EpochPlan>) -> Result<(), Failure> {
+        let mut number = kept.as_ref().map_or(0, |plan| plan.epoch);
+        while number < MAX_EPOCHS {
+            let planning = Instant::now();
+            let epoch = match kept.take() {
+                Some(plan) => resumed_epoch(self.lake, plan, self.request),
+                None => {
+                    let context = self.cluster.context();
+                    plan_epoch(self.lake, context, self.run_id, number, self.request, files, now_micros()).await?
+                }
+            };
+            let planned = planning.elapsed();
+            let executing = Instant::now();
+            let (outcome, artifacts) = self.execute(&epoch).await?;
+            match outcome.as_str() {
+                "committed" => {
+                    let durations = serde_json::json!({
+                        "plan_ms": planned.as_millis() as u64,
+                        "execute_ms": executing.elapsed().as_millis() as u64,
+                    });
+                    return record::keep(self.lake, self.cluster, &epoch, artifacts, durations).await;
+                }
+                "superseded" => {
+                    self.observer.warning("another run of this repository committed first: planning again on its result");
+                    number += 1;
+                }
+                _ => return Err(Refusal::new("the run was cancelled", "start a new one").into()),
+            }
+        }
+        Err(Refusal::new(
+            format!("{MAX_EPOCHS} other runs of this repository committed first"),
+            "let fewer runs of one repository go at once",
+        )
+        .into())
+    }
+
+    async fn execute(&self, epoch: &PlannedEpoch) -> Result<(String, Vec<Artifact>), Failure> {
+        self.observer.phase(Phase::Extracting);
+        {
+            let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            *progress =
+                Progress { files_total: epoch.work.files, bytes_total: epoch.work.bytes, ..Progress::default() };
+        }
+        // A run without work needs no cluster to commit.
+        if epoch.plan.tasks.is_empty() {
+            self.observer.phase(Phase::Committing);
+            let outcome = commit_run(&epoch.spec, None).await?;
+            return Ok((text(&outcome)?, vec![]));
+        }
+        let plan = job(self.lake, epoch).await?;
+        let artifacts = artifacts::of_plan(&self.cluster.context().state(), "job", &plan).await?;
+        let rows = self.cluster.run(self.run_id, &plan).await?;
+        let outcome = rows.iter().find(|batch| batch.num_rows() > 0).ok_or("the job ended without an outcome")?;
+        Ok((text(outcome)?, artifacts))
+    }
+}
+
+fn text(outcome: &RecordBatch) -> Result<String, Failure> {
+    let column = arrow::compute::cast(outcome.column(0), &arrow::datatypes::DataType::Utf8)?;
+    Ok(column.as_string::<i32>().value(0).to_owned())
+}

@@ -1,0 +1,388 @@
+//! A run, from a repository to committed tables: scan, plan, submit, follow, report.
+
+mod cluster;
+mod job;
+mod record;
+mod request;
+mod usage;
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lode_executor::host::Listener;
+use lode_lake::base::Base;
+use lode_lake::plan::{EpochPlan, RunPlan};
+use lode_lake::shard::repo_key;
+use lode_lake::store::Lake;
+use lode_lake::{commit, history, layout, retry};
+use lode_plan::host::{ContentSource, ShardEvent};
+use lode_plan::inputs::{RunRequest, inputs, kept_files};
+
+pub use cluster::{EmbeddedCluster, codecs, functions};
+pub use request::ExtractRequest;
+
+use crate::report::{Phase, Progress, RunError, RunObserver, RunState, RunSummary};
+use crate::scan::{Scan, ScanOptions, scan};
+use job::Job;
+use usage::Usage;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Something that is wrong with what was asked, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Refusal {
+    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// What to do.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+/// What a run carries along until its summary.
+struct Run {
+    run_id: String,
+    lake: Option<Lake>,
+    /// Its plan stands on the lake: it can be resumed.
+    kept: bool,
+    observer: Arc<dyn RunObserver>,
+    usage: Usage,
+    summary: RunSummary,
+}
+
+/// Extracts a repository into a lake.
+///
+/// # Errors
+/// When the run did not commit; the error holds the summary all the same.
+pub async fn extract(request: ExtractRequest, observer: Arc<dyn RunObserver>) -> Result<RunSummary, RunError> {
+    let run_id = request.run_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+    let mut run = Run::new(run_id, observer);
+    let result = run.extract(request).await;
+    run.end(result).await
+}
+
+/// Finishes a run that was stopped. Shards that are done are not done again.
+///
+/// # Errors
+/// When the run did not commit, or there is nothing to resume.
+pub async fn resume(
+    lake: &str,
+    run_id: &str,
+    workers: Option<usize>,
+    observer: Arc<dyn RunObserver>,
+) -> Result<RunSummary, RunError> {
+    let mut run = Run::new(run_id.to_owned(), observer);
+    let result = run.resume(lake, workers).await;
+    run.end(result).await
+}
+
+impl Run {
+    fn new(run_id: String, observer: Arc<dyn RunObserver>) -> Self {
+        let summary = RunSummary::new(run_id.clone(), "");
+        Self { run_id, lake: None, kept: false, observer, usage: Usage::start(), summary }
+    }
+
+    async fn extract(&mut self, request: ExtractRequest) -> Result<(), Failure> {
+        check_run_id(&self.run_id)?;
+        let lake = Lake::open_or_create(&request.lake).await?;
+        self.lake = Some(lake.clone());
+        // The cluster comes up while the repository is scanned.
+        let progress = Arc::new(Mutex::new(Progress::default()));
+        let workers = workers(request.workers);
+        let cluster = tokio::spawn(EmbeddedCluster::start(workers, Some(self.listener(&progress))));
+        self.observer.phase(Phase::Scanning);
+        let scanned = {
+            let (root, options) = (request.path.clone(), scan_options(&request, &lake).await);
+            tokio::task::spawn_blocking(move || scan(&root, &options)).await?
+        };
+        let cluster = cluster.await?;
+        let scanned = match scanned {
+            Ok(scanned) => scanned,
+            Err(error) => {
+                if let Ok(cluster) = cluster {
+                    cluster.stop().await;
+                }
+                return Err(error.into());
+            }
+        };
+        let cluster = cluster?;
+        let result = self.plan_and_run(&lake, request, scanned, &cluster, &progress).await;
+        cluster.stop().await;
+        result
+    }
+
+    async fn plan_and_run(
+        &mut self,
+        lake: &Lake,
+        request: ExtractRequest,
+        scanned: Scan,
+        cluster: &EmbeddedCluster,
+        progress: &Arc<Mutex<Progress>>,
+    ) -> Result<(), Failure> {
+        self.summary.repo.clone_from(&scanned.repo);
+        for warning in &scanned.warnings {
+            self.warn(warning);
+        }
+        self.observer.phase(Phase::Planning);
+        self.check_origin(lake, &scanned).await?;
+        let asked = run_request(&request, &scanned)?;
+        let retried = retry::retried(lake, &asked.repo).await?;
+        let metas: Vec<_> = scanned.files.into_iter().map(|file| file.meta).collect();
+        let inputs = inputs(&asked, &metas, |file, lane| retried.contains(&(file, lane)))?;
+        drop(metas);
+        if self.already_committed(lake, &asked.repo).await? {
+            let kept = RunPlan::load(lake, &self.run_id).await?;
+            if kept.is_some_and(|plan| plan.digest != inputs.digest) {
+                return Err(lode_lake::LakeError::RunConflict { run_id: self.run_id.clone() }.into());
+            }
+            return Ok(());
+        }
+        lake.put_new(&layout::scan(&self.run_id), inputs.wanted).await?;
+        RunPlan {
+            run_id: self.run_id.clone(),
+            repo: asked.repo.clone(),
+            repo_key: repo_key(&asked.repo),
+            origin: asked.origin.clone(),
+            digest: inputs.digest,
+            created_at: now_micros(),
+            request: serde_json::to_value(&asked)?,
+        }
+        .publish(lake)
+        .await?;
+        self.kept = true;
+        self.observer.started(&self.run_id, &asked.repo);
+        let kept = EpochPlan::last(lake, &self.run_id).await?;
+        Job { lake, run_id: &self.run_id, request: &asked, cluster, observer: self.observer.as_ref(), progress }
+            .run(&inputs.files, kept)
+            .await?;
+        self.report_commit(lake).await
+    }
+
+    async fn resume(&mut self, lake: &str, workers_asked: Option<usize>) -> Result<(), Failure> {
+        check_run_id(&self.run_id)?;
+        let lake = Lake::open(lake).await?;
+        self.lake = Some(lake.clone());
+        let Some(plan) = RunPlan::load(&lake, &self.run_id).await? else {
+            let message = format!("there is no run {} in this lake", self.run_id);
+            return Err(Refusal::new(message, "`lode runs` lists the runs of a lake, also those that can be resumed").into());
+        };
+        self.summary.repo.clone_from(&plan.repo);
+        let asked: RunRequest = serde_json::from_value(plan.request)?;
+        if self.already_committed(&lake, &asked.repo).await? {
+            return Ok(());
+        }
+        self.kept = true;
+        self.observer.started(&self.run_id, &asked.repo);
+        self.observer.phase(Phase::Planning);
+        let files = kept_files(&lake, &self.run_id).await?;
+        let kept = EpochPlan::last(&lake, &self.run_id).await?;
+        let progress = Arc::new(Mutex::new(Progress::default()));
+        let cluster = EmbeddedCluster::start(workers(workers_asked), Some(self.listener(&progress))).await?;
+        let job = Job {
+            lake: &lake,
+            run_id: &self.run_id,
+            request: &asked,
+            cluster: &cluster,
+            observer: self.observer.as_ref(),
+            progress: &progress,
+        };
+        let result = job.run(&files, kept).await;
+        cluster.stop().await;
+        result?;
+        self.report_commit(&lake).await
+    }
+
+    /// The same name from elsewhere would mix two repositories' files.
+    async fn check_origin(&self, lake: &Lake, scanned: &Scan) -> Result<(), Failure> {
+        let known = Base::load(lake, &scanned.repo).await?.origin.flatten();
+        match (known, &scanned.origin) {
+            (Some(known), Some(origin)) if known != *origin => Err(Refusal::new(
+                format!("the lake has a repository {:?} from {known}, this one is from {origin}", scanned.repo),
+                "give this one another name with --repo",
+            )
+            .into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the run has been committed before; completes its tables if they are not.
+    async fn already_committed(&mut self, lake: &Lake, repo: &str) -> Result<bool, Failure> {
+        if RunPlan::load(lake, &self.run_id).await?.is_none() {
+            return Ok(false);
+        }
+        commit::roll_forward(lake, &repo_key(repo)).await?;
+        if history::run(lake, &self.run_id).await?.is_none() {
+            return Ok(false);
+        }
+        self.warn("this run was committed before: nothing was done");
+        self.report_commit(lake).await?;
+        Ok(true)
+    }
+
+    async fn report_commit(&mut self, lake: &Lake) -> Result<(), Failure> {
+        let run = history::run(lake, &self.run_id).await?.ok_or("the committed run has no row in `runs`")?;
+        let summary = &mut self.summary;
+        summary.state = RunState::Committed;
+        summary.sequence = Some(run.sequence);
+        summary.files = serde_json::from_value(run.counts)?;
+        summary.rows = serde_json::from_value(run.rows)?;
+        summary.rows_written = serde_json::from_value(run.rows_written)?;
+        summary.bytes = run.bytes.max(0) as u64;
+        summary.tables = run.table_versions;
+        Ok(())
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.observer.warning(message);
+        self.summary.warnings.push(message.to_owned());
+    }
+
+    fn listener(&self, progress: &Arc<Mutex<Progress>>) -> Listener {
+        let (observer, progress) = (Arc::clone(&self.observer), Arc::clone(progress));
+        Arc::new(move |event| {
+            let ShardEvent::Group { files, bytes, failures, slowest } = event else { return };
+            let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+            progress.files_done += files;
+            progress.bytes_done += bytes;
+            progress.failures += failures;
+            if let Some((path, time)) = slowest
+                && progress.slowest.as_ref().is_none_or(|(_, most)| time > most)
+            {
+                progress.slowest = Some((path.clone(), *time));
+            }
+            observer.progress(&progress);
+        })
+    }
+
+    async fn end(mut self, result: Result<(), Failure>) -> Result<RunSummary, RunError> {
+        self.observer.finished();
+        let spent = self.usage.spent();
+        self.summary.elapsed_ms = spent.elapsed.as_millis() as u64;
+        self.summary.core_seconds = spent.core_seconds;
+        self.summary.peak_rss_bytes = spent.peak_rss;
+        let Err(source) = result else { return Ok(self.summary) };
+        self.summary.state = match (&self.lake, self.kept) {
+            (Some(lake), true) if is_cancelled(lake, &self.run_id).await => RunState::Cancelled,
+            (Some(_), true) => RunState::Resumable,
+            _ => RunState::Failed,
+        };
+        self.summary.error = Some(chain(source.as_ref()));
+        self.summary.hint = match self.summary.state {
+            RunState::Resumable => {
+                let lake = self.lake.as_ref().map(location).unwrap_or_default();
+                Some(format!("lode resume {} --lake {lake}", self.run_id))
+            }
+            _ => hint(source.as_ref()),
+        };
+        Err(RunError { summary: Box::new(self.summary), source })
+    }
+}
+
+/// The lake as a person names it.
+fn location(lake: &Lake) -> String {
+    match lake.url().to_file_path() {
+        Ok(path) => path.display().to_string(),
+        Err(()) => lake.url().to_string(),
+    }
+}
+
+/// Whether a run can't be committed any more. A lake that does not answer says nothing.
+async fn is_cancelled(lake: &Lake, run_id: &str) -> bool {
+    let decision = lake.get_json::<commit::Decision>(&layout::decision(run_id)).await;
+    decision.is_ok_and(|decision| decision == Some(commit::Decision::Cancelled))
+}
+
+/// An error with its causes, each said once.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// What a person can do about an error.
+fn hint(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(refusal) = error.downcast_ref::<Refusal>() {
+        return refusal.hint().map(str::to_owned);
+    }
+    error.downcast_ref::<lode_lake::LakeError>().and_then(|error| error.hint()).map(|hint| hint.to_string())
+}
+
+/// A run's id names objects of the lake.
+fn check_run_id(run_id: &str) -> Result<(), Refusal> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if run_id.is_empty() || run_id.len() > 128 || run_id.starts_with('.') || !run_id.chars().all(plain) {
+        return Err(Refusal::new(
+            format!("{run_id:?} can't be the id of a run"),
+            "use at most 128 letters, digits, `-`, `_` and `.`, and no `.` first",
+        ));
+    }
+    Ok(())
+}
+
+fn workers(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+}
+
+/// Microseconds since the Unix epoch.
+fn now_micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros() as i64)
+}
+
+async fn scan_options(request: &ExtractRequest, _lake: &Lake) -> ScanOptions {
+    ScanOptions {
+        repo: request.repo.clone(),
+        include: request.include.clone(),
+        exclude: request.exclude.clone(),
+        submodules: request.submodules,
+        worktrees: request.worktrees,
+        reference: request.reference.clone(),
+        changed_since: request.changed_since.clone(),
+        ..ScanOptions::default()
+    }
+}
+
+fn run_request(request: &ExtractRequest, scanned: &Scan) -> Result<RunRequest, Failure> {
+    let source = match scanned.objects() {
+        Some(repository) => ContentSource::Git { repository: repository.to_owned() },
+        None => ContentSource::Shared { root: scanned.root.clone(), linked: scanned.worktrees.clone() },
+    };
+    let gone = scanned.deleted.iter().map(|path| lode_facts::hash::file_id(&scanned.repo, path.as_bytes()));
+    Ok(RunRequest {
+        repo: scanned.repo.clone(),
+        origin: scanned.origin.clone(),
+        git_commit: scanned.git_commit.clone(),
+        complete: scanned.complete,
+        changed_since: scanned.base_commit.clone(),
+        gone: gone.collect(),
+        source,
+        datasets: request.datasets.iter().map(|name| (*name).to_owned()).collect(),
+        options: request.options.clone(),
+        limits: request.limits.clone(),
+        scope: serde_json::json!({
+            "include": request.include,
+            "exclude": request.exclude,
+            "ref": request.reference,
+            "changed_since": request.changed_since,
+            "submodules": request.submodules,
+            "worktrees": request.worktrees,
+        }),
+        shards: request.shards,
+    })
+}

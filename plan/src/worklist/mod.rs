@@ -1,0 +1,11 @@
+//! The worklist: what is new, changed or gone against the lake, as a query; and its shape on the lake, a file a shard.
+
+mod query;
+mod row;
+mod shards;
+mod table;
+
+pub use query::{WANTED, WANTED_SCHEMA, Wanted, WantedWriter, STATE, worklist};
+pub use row::{Action, WORK_SCHEMA, WorkRow, task_batch, work_rows};
+pub use shards::{StickyStates, WorklistSummary, write_worklist};
+pub use table::WorklistTable;

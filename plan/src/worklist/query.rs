@@ -1,0 +1,224 @@
+//! The worklist as a plan: the outer join of what the scan wants with what the lake holds.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{ArrayRef, BooleanBuilder, Int64Builder, ListBuilder, RecordBatch, StringBuilder};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::{JoinType, Result};
+use datafusion::functions_nested::expr_fn::array_has_all;
+use datafusion::prelude::{DataFrame, SessionContext, col, concat, lit, when};
+use lode_facts::file::FileMeta;
+use lode_facts::lane::LaneId;
+use parquet::arrow::ArrowWriter;
+
+use crate::error::PlanError;
+
+/// Name of the table of what the scan wants, see [`WANTED_SCHEMA`].
+pub const WANTED: &str = "wanted";
+/// Name of the table `extract_state` of the repository, in the worklist query.
+pub const STATE: &str = "extract_state";
+
+/// Columns of what a scan wants: one row a (file, lane) that the lane accepts.
+pub static WANTED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let text = |name, nullable| Field::new(name, DataType::Utf8, nullable);
+    Arc::new(Schema::new(vec![
+        text("path", false),
+        Field::new("file_id", DataType::Int64, false),
+        text("lane", false),
+        text("content_key", false),
+        text("fingerprint", false),
+        text("limits", false),
+        Field::new("requested", DataType::Boolean, false),
+        Field::new("retry", DataType::Boolean, false),
+        Field::new("datasets", DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))), false),
+        text("meta", false),
+    ]))
+});
+
+/// What a scan wants of one lane for one file.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// The file.
+    pub meta: &'a FileMeta,
+    /// Its record as JSON.
+    pub meta_json: &'a str,
+    /// Lane.
+    pub lane: LaneId,
+    /// Content key of the lane for this file.
+    pub content_key: &'a str,
+    /// Fingerprint of the lane.
+    pub fingerprint: &'a str,
+    /// Hash of the limits in force.
+    pub limits: &'a str,
+    /// Whether somebody asked for the file to be taken out of quarantine.
+    pub retry: bool,
+    /// Datasets the run asks for; none when the lane is left out of this run.
+    pub datasets: &'a [String],
+}
+
+/// Writes what a scan wants as Parquet, a bounded batch at a time.
+pub struct WantedWriter<W: std::io::Write + Send> {
+    writer: ArrowWriter<W>,
+    text: [StringBuilder; 5],
+    meta: StringBuilder,
+    file_id: Int64Builder,
+    requested: BooleanBuilder,
+    retry: BooleanBuilder,
+    datasets: ListBuilder<StringBuilder>,
+    rows: usize,
+}
+
+const BATCH: usize = 16 * 1024;
+
+impl<W: std::io::Write + Send> WantedWriter<W> {
+    /// A writer onto a sink of bytes.
+    ///
+    /// # Errors
+    /// If the file's head can't be written.
+    pub fn new(sink: W) -> Result<Self, PlanError> {
+        let properties = parquet::file::properties::WriterProperties::builder()
+            .set_compression(parquet::basic::Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(128 * 1024))
+            .build();
+        Ok(Self {
+            writer: ArrowWriter::try_new(sink, Arc::clone(&WANTED_SCHEMA), Some(properties))?,
+            text: Default::default(),
+            meta: StringBuilder::new(),
+            file_id: Int64Builder::new(),
+            requested: BooleanBuilder::new(),
+            retry: BooleanBuilder::new(),
+            datasets: ListBuilder::new(StringBuilder::new()),
+            rows: 0,
+        })
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// If the sink takes no more.
+    pub fn push(&mut self, wanted: &Wanted<'_>) -> Result<(), PlanError> {
+        let values =
+            [wanted.meta.path.as_str(), wanted.lane.name(), wanted.content_key, wanted.fingerprint, wanted.limits];
+        for (builder, value) in self.text.iter_mut().zip(values) {
+            builder.append_value(value);
+        }
+        self.meta.append_value(wanted.meta_json);
+        self.file_id.append_value(wanted.meta.file_id);
+        self.requested.append_value(!wanted.datasets.is_empty());
+        self.retry.append_value(wanted.retry);
+        for dataset in wanted.datasets {
+            self.datasets.values().append_value(dataset);
+        }
+        self.datasets.append(true);
+        self.rows += 1;
+        if self.rows == BATCH { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), PlanError> {
+        self.rows = 0;
+        let [path, lane, content_key, fingerprint, limits] =
+            self.text.each_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef);
+        let batch = RecordBatch::try_new(
+            Arc::clone(&WANTED_SCHEMA),
+            vec![
+                path,
+                Arc::new(self.file_id.finish()),
+                lane,
+                content_key,
+                fingerprint,
+                limits,
+                Arc::new(self.requested.finish()),
+                Arc::new(self.retry.finish()),
+                Arc::new(self.datasets.finish()),
+                Arc::new(self.meta.finish()),
+            ],
+        )?;
+        Ok(self.writer.write(&batch)?)
+    }
+
+    /// Ends the file and gives the sink back.
+    ///
+    /// # Errors
+    /// If the sink takes no more.
+    pub fn finish(mut self) -> Result<W, PlanError> {
+        self.flush()?;
+        Ok(self.writer.into_inner()?)
+    }
+}
+
+/// The worklist query over the tables [`WANTED`] and [`STATE`], in order of path and lane. Its columns are those of
+/// [`super::WORK_SCHEMA`] between `task` and `kept_status`.
+///
+/// A (file, lane) is on it when it is new, its content or fingerprint changed, it failed, its quarantine ended, datasets
+/// are missing, or it is gone. A lane that is left out of the run keeps the rows of files that did not change and loses
+/// those of files that did: they are not this content's. `gone` names the files a scan that did not look at everything
+/// saw deleted; a complete scan (`None`) infers deletion.
+///
+/// # Errors
+/// If a table is missing.
+pub async fn worklist(ctx: &SessionContext, repo: &str, gone: Option<&[i64]>) -> Result<DataFrame> {
+    let mut state = ctx.table(STATE).await?.filter(col("repo").eq(lit(repo)))?;
+    if let Some(gone) = gone {
+        let ids = ctx.table(WANTED).await?.select(vec![col("file_id").alias("seen_id")])?.distinct()?;
+        let gone = col("file_id").in_list(gone.iter().map(|id| lit(*id)).collect(), false);
+        let deleted = state.clone().filter(gone)?;
+        state = state.join(ids, JoinType::LeftSemi, &["file_id"], &["seen_id"], None)?.union(deleted)?.distinct()?;
+    }
+    let held = state.select(
+        [
+            ("path", "old_path"),
+            ("file_id", "old_file_id"),
+            ("lane", "old_lane"),
+            ("content_key", "old_content_key"),
+            ("fingerprint", "old_fingerprint"),
+            ("status", "old_status"),
+            ("reason", "old_reason"),
+            ("datasets", "old_datasets"),
+            ("dataset_rows", "old_rows"),
+            ("dataset_hashes", "old_hashes"),
+        ]
+        .map(|(name, alias)| col(name).alias(alias))
+        .to_vec(),
+    )?;
+    let joined = ctx.table(WANTED).await?.join(
+        held,
+        JoinType::Full,
+        &["file_id", "lane"],
+        &["old_file_id", "old_lane"],
+        None,
+    )?;
+
+    let same_content = col("old_content_key").eq(col("content_key"));
+    let in_quarantine = col("old_status").eq(lit("quarantined"));
+    let fingerprint = when(in_quarantine.clone(), concat(vec![col("fingerprint"), lit(":"), col("limits")]))
+        .otherwise(col("fingerprint"))?;
+    let action = when(col("file_id").is_null(), lit("delete"))
+        .when(!col("requested"), when(same_content.clone().or(col("old_file_id").is_null()), lit("keep")).otherwise(lit("delete"))?)
+        .when(col("old_file_id").is_null(), lit("extract"))
+        .when(!same_content.and(col("old_fingerprint").eq(fingerprint)), lit("extract"))
+        .when(col("old_status").eq(lit("failed")).or(col("retry")), lit("extract"))
+        .when(in_quarantine, lit("keep"))
+        .when(!array_has_all(col("old_datasets"), col("datasets")), lit("add"))
+        .otherwise(lit("keep"))?;
+    let either = |new: &str, old: &str| datafusion::functions::expr_fn::coalesce(vec![col(new), col(old)]);
+    joined
+        .select(vec![
+            either("path", "old_path").alias("path"),
+            either("file_id", "old_file_id").alias("file_id"),
+            either("lane", "old_lane").alias("lane"),
+            action.alias("action"),
+            col("content_key"),
+            col("fingerprint"),
+            col("datasets"),
+            col("meta"),
+            col("old_content_key"),
+            col("old_fingerprint"),
+            col("old_status"),
+            col("old_reason"),
+            col("old_datasets"),
+            col("old_rows"),
+            col("old_hashes"),
+        ])?
+        .filter(col("action").not_eq(lit("keep")))?
+        .sort(vec![col("path").sort(true, false), col("lane").sort(true, false)])
+}
