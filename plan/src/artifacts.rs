@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Int32Array, RecordBatch, StringArray};
 use datafusion::common::Result;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::displayable;
@@ -55,21 +56,34 @@ pub async fn of_plan(state: &SessionState, name: &str, plan: &LogicalPlan) -> Re
         Artifact::text("physical_plan", name, displayable(physical.as_ref()).indent(false).to_string()),
         Artifact::text("plan_fingerprint", name, text_hash(&optimized.display_indent_schema().to_string())),
     ];
+    let own = own_nodes(plan)?;
+    if !own.is_empty() {
+        let why = |form| format!("not expressible in {form}: it has the nodes {}, which only lode knows", own.join(", "));
+        artifacts.push(Artifact::absent("sql", name, why("SQL")));
+        artifacts.push(Artifact::absent("substrait", name, why("Substrait")));
+        return Ok(artifacts);
+    }
     artifacts.push(match plan_to_sql(plan) {
         Ok(sql) => Artifact::text("sql", name, sql.to_string()),
         Err(error) => Artifact::absent("sql", name, format!("not expressible in SQL: {error}")),
     });
     artifacts.push(match substrait(state, plan) {
-        Ok(bytes) => Artifact { bytes: Some(bytes), ..Artifact::absent("substrait", name, "") }.without_note(),
+        Ok(bytes) => Artifact { kind: "substrait", name: name.into(), text: None, bytes: Some(bytes), note: None },
         Err(error) => Artifact::absent("substrait", name, format!("not expressible in Substrait: {error}")),
     });
     Ok(artifacts)
 }
 
-impl Artifact {
-    fn without_note(self) -> Self {
-        Self { note: None, ..self }
-    }
+/// Names of the nodes of a plan that neither SQL nor Substrait has.
+fn own_nodes(plan: &LogicalPlan) -> Result<Vec<String>> {
+    let mut names = vec![];
+    plan.apply(|node| {
+        if let LogicalPlan::Extension(extension) = node {
+            names.push(extension.node.name().to_owned());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(names)
 }
 
 /// A logical plan as Substrait.

@@ -151,7 +151,9 @@ impl Tables {
 fn columns(table: &str) -> String {
     let Some(dataset) = dataset(table) else { return "*".into() };
     let names = dataset.table_columns().map(|column| column.name);
-    names.filter(|name| !["shard", "attempts"].contains(name)).collect::<Vec<_>>().join(", ")
+    let kept = names.filter(|name| !["shard", "attempts"].contains(name));
+    // `limit` is a column and a keyword.
+    kept.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
 
 fn is_fact(table: &str) -> bool {

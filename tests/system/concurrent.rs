@@ -16,7 +16,7 @@ fn two_runs_of_one_repository_both_commit() {
         (run(), other.join().unwrap())
     });
     assert_ne!(first, second);
-    let sequences = lake.tables().texts("SELECT CAST(sequence AS VARCHAR) FROM runs ORDER BY sequence");
+    let sequences = lake.tables().texts("SELECT sequence FROM runs ORDER BY sequence");
     assert_eq!(sequences, ["1", "2", "3"]);
     lake.verify();
     lake.assert_same_facts(&Lake::of(&repo, &["--shards", "3"]));

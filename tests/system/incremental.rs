@@ -25,14 +25,14 @@ fn a_run_with_nothing_to_do_writes_nothing() {
 fn files_change_appear_move_and_go() {
     let repo = Repo::sample(40);
     let lake = Lake::of(&repo, &["--shards", "3"]);
-    let changes: [(&str, &dyn Fn(&Repo), [u64; 2]); 7] = [
-        ("edit", &|r| drop(r.write("api/m0.py", python_module(50))), [1, 0]),
-        ("add", &|r| drop(r.write("zz/last.py", "x = 1\n").write("a_first.py", "y = 2\n")), [2, 0]),
-        ("remove", &|r| drop(r.remove("core/m1.py").remove("api/m20.py")), [0, 2]),
-        ("rename", &|r| drop(r.rename("tools/m8.py", "tools/renamed.py")), [1, 1]),
-        ("break", &|r| drop(r.write("api/m0.py", "def (:\n")), [1, 0]),
-        ("mend", &|r| drop(r.write("api/m0.py", "def f(): pass\n")), [1, 0]),
-        ("empty", &|r| drop(r.write("api/m0.py", "")), [1, 0]),
+    let changes: [(&str, &dyn Fn(&Repo) -> &Repo, [u64; 2]); 7] = [
+        ("edit", &|r| r.write("api/m0.py", python_module(50)), [1, 0]),
+        ("add", &|r| r.write("zz/last.py", "x = 1\n").write("a_first.py", "y = 2\n"), [2, 0]),
+        ("remove", &|r| r.remove("core/m1.py").remove("api/m20.py"), [0, 2]),
+        ("rename", &|r| r.rename("tools/m8.py", "tools/renamed.py"), [1, 1]),
+        ("break", &|r| r.write("api/m0.py", "def (:\n"), [1, 0]),
+        ("mend", &|r| r.write("api/m0.py", "def f(): pass\n"), [1, 0]),
+        ("empty", &|r| r.write("api/m0.py", ""), [1, 0]),
     ];
     for (name, change, [extracted, deleted]) in changes {
         change(&repo);

@@ -219,6 +219,8 @@ pub async fn worklist(ctx: &SessionContext, repo: &str, gone: Option<&[i64]>) ->
             col("old_rows"),
             col("old_hashes"),
         ])?
+        // A relation of its own, so that the plan is also valid as SQL: WHERE does not see the names SELECT gives.
+        .alias("worklist")?
         .filter(col("action").not_eq(lit("keep")))?
         .sort(vec![col("path").sort(true, false), col("lane").sort(true, false)])
 }
