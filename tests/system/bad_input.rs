@@ -92,7 +92,7 @@ fn large_files_are_bounded() {
     assert!(summary.files.quarantined >= 1, "1 GB is above the limit: {summary:?}");
     assert!(summary.peak_rss_bytes < 2 << 30, "{summary:?}");
     assert_eq!(ast_status(&lake, "good.py"), ("extracted".to_owned(), 0));
-    let limit = lake.tables().texts("SELECT DISTINCT \"limit\" FROM quarantine WHERE path = 'huge.py'");
+    let limit = lake.tables().texts("SELECT DISTINCT limit_name FROM quarantine WHERE path = 'huge.py'");
     assert_eq!(limit, ["file_bytes"]);
     lake.verify();
 }

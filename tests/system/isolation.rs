@@ -6,7 +6,7 @@ use lode_tests::repo::{Repo, python_module};
 
 /// The limit each file broke, by path.
 fn quarantined(lake: &Lake) -> Vec<String> {
-    lake.tables().texts("SELECT DISTINCT path || ' ' || \"limit\" AS held FROM quarantine ORDER BY held")
+    lake.tables().texts("SELECT DISTINCT path || ' ' || limit_name AS held FROM quarantine ORDER BY held")
 }
 
 fn with(path: &str, content: String) -> Repo {

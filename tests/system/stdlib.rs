@@ -43,8 +43,8 @@ fn the_standard_library_of_python() {
     assert_eq!(
         tables.number("SELECT count(DISTINCT path) FROM ast_nodes"),
         tables.number(
-            "SELECT count(DISTINCT path) FROM repo_files WHERE size > 0 AND path NOT IN (SELECT path FROM ast_errors)"
-        ) + tables.number("SELECT count(*) FROM repo_files WHERE size = 0")
+            "SELECT count(DISTINCT path) FROM repo_files WHERE size_bytes > 0 AND path NOT IN (SELECT path FROM ast_errors)"
+        ) + tables.number("SELECT count(*) FROM repo_files WHERE size_bytes = 0")
     );
     lake.verify();
 }
