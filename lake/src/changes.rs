@@ -60,5 +60,8 @@ fn arrange(frame: DataFrame, dataset: &Dataset, repo: &str) -> Result<DataFrame,
     let keys = dataset.key.iter().copied();
     let order = ["_commit_version", "path"].into_iter().chain(keys).chain(["_change_type"]);
     let order = order.map(|name| col(name).sort(true, true)).collect();
-    frame.filter(col("repo").eq(lit(repo)))?.select(columns)?.sort(order)
+    // The limit is none. It keeps the sort from being pushed into the parts of the feed, of which an empty one has no
+    // partition that could be sorted.
+    let rows = frame.filter(col("repo").eq(lit(repo)))?.select(columns)?.limit(0, Some(i64::MAX as usize))?;
+    rows.sort(order)
 }

@@ -91,8 +91,8 @@ impl ContentFunction {
 
     fn language(&self, name: Option<&str>) -> Result<Language> {
         let Some(name) = name else { return plan_err!("{} needs a language", self.dataset.name) };
-        let language = serde_json::from_value(serde_json::Value::String(name.to_owned()));
-        language.map_err(|_| DataFusionError::Execution(format!("{}: no language {name:?}", self.dataset.name)))
+        let unknown = || DataFusionError::Execution(format!("{}: no language {name:?}", self.dataset.name));
+        Language::by_name(name).ok_or_else(unknown)
     }
 }
 
