@@ -51,7 +51,7 @@ pub(super) async fn tables(args: TablesArgs) -> Outcome {
                 "files": size.files,
                 "bytes": size.bytes,
                 "rows": size.rows,
-                "doc": first_line(dataset.doc),
+                "doc": first_sentence(dataset.doc),
             })
         };
         return text::print_json(&found.iter().map(object).collect::<Vec<Value>>());
@@ -66,7 +66,7 @@ pub(super) async fn tables(args: TablesArgs) -> Outcome {
             size.version.to_string(),
             count(size.files),
             bytes(size.bytes),
-            first_line(dataset.doc).to_owned(),
+            first_sentence(dataset.doc),
         ]
     };
     let rows: Vec<_> = found.iter().map(row).collect();
@@ -93,7 +93,7 @@ fn catalog(output: Output) -> Outcome {
                 "table": dataset.name,
                 "lane": dataset.lane.map(|lane| lane.name()),
                 "default": dataset.default,
-                "doc": first_line(dataset.doc),
+                "doc": first_sentence(dataset.doc),
             })
         };
         return text::print_json(&datasets().iter().map(object).collect::<Vec<Value>>());
@@ -104,7 +104,7 @@ fn catalog(output: Output) -> Outcome {
             (Some(_), true) => "by default",
             (Some(_), false) => "on request",
         };
-        vec![dataset.name.to_owned(), filled.to_owned(), first_line(dataset.doc).to_owned()]
+        vec![dataset.name.to_owned(), filled.to_owned(), first_sentence(dataset.doc)]
     };
     text::print(&text::columns(&["table", "filled", "what a row is"], &datasets().iter().map(row).collect::<Vec<_>>()))
 }
@@ -207,8 +207,12 @@ fn type_name(ty: ColumnType) -> &'static str {
     }
 }
 
-fn first_line(doc: &str) -> &str {
-    doc.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("")
+fn first_sentence(doc: &str) -> String {
+    let text = paragraph(doc);
+    match text.split_once(". ") {
+        Some((first, _)) => format!("{first}."),
+        None => text,
+    }
 }
 
 /// A doc comment as one paragraph.

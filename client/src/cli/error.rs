@@ -42,18 +42,17 @@ pub struct Failure {
     source: Option<Box<dyn Error + Send + Sync>>,
     hint: Option<String>,
     exit: Exit,
-    told: bool,
 }
 
 impl Failure {
     /// Something failed because of something else.
     pub fn new(message: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { message: message.into(), source: Some(source.into()), hint: None, exit: Exit::Failed, told: false }
+        Self { message: message.into(), source: Some(source.into()), hint: None, exit: Exit::Failed }
     }
 
     /// The command was used wrongly.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None, hint: None, exit: Exit::Usage, told: false }
+        Self { message: message.into(), source: None, hint: None, exit: Exit::Usage }
     }
 
     /// Says what to do about it.
@@ -63,14 +62,9 @@ impl Failure {
         self
     }
 
-    /// An error that its own output has told already.
-    pub fn told(exit: Exit) -> Self {
-        Self { message: String::new(), source: None, hint: None, exit, told: true }
-    }
-
-    /// Whether there is nothing left to say.
-    pub fn is_told(&self) -> bool {
-        self.told
+    /// What to do about it.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// The exit code.
@@ -80,7 +74,7 @@ impl Failure {
 
     fn of(error: impl Error + Send + Sync + 'static, hint: Option<String>) -> Self {
         // The error itself is the message; its causes follow.
-        Self { message: String::new(), source: Some(Box::new(error)), hint, exit: Exit::Failed, told: false }
+        Self { message: String::new(), source: Some(Box::new(error)), hint, exit: Exit::Failed }
     }
 }
 
@@ -129,7 +123,7 @@ impl From<datafusion::common::DataFusionError> for Failure {
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         let hint = error.summary.hint.clone();
-        Self { message: String::new(), source: Some(error.source), hint, exit: Exit::Failed, told: false }
+        Self { message: String::new(), source: Some(error.source), hint, exit: Exit::Failed }
     }
 }
 

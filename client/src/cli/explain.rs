@@ -49,10 +49,10 @@ pub(super) async fn explain(args: ExplainArgs) -> Outcome {
     let mut out = format!("run {} of {}, number {}\n", run.run_id, run.repo, run.sequence);
     out.push_str(&format!("started {}, committed {}\n", text::time(run.started_at), text::time(run.committed_at)));
     for artifact in &artifacts {
-        let field = |name: &str| artifact[name].as_str().unwrap_or_default().trim_end();
+        let field = |name: &str| artifact.get(name).and_then(Value::as_str).unwrap_or_default().trim_end();
         out.push_str(&format!("\n{} {}\n", field("kind"), field("name")));
-        let body = match (field("text"), artifact["bytes"].as_str()) {
-            ("", Some(hex)) => format!("{} bytes", hex.len() / 2),
+        let body = match (field("text"), field("bytes")) {
+            ("", hex) if !hex.is_empty() => format!("{} bytes", hex.len() / 2),
             (text, _) => text.to_owned(),
         };
         for line in body.lines().chain(field("note").lines()) {

@@ -223,6 +223,7 @@ impl WorkArgs {
     fn refuse(&self, run_id: Option<&str>, failure: Failure) -> Outcome {
         let mut summary = RunSummary::new(run_id.unwrap_or_default(), "");
         summary.error = Some(failure.to_string());
+        summary.hint = failure.advice().map(str::to_owned);
         self.print(&summary)?;
         Err(failure)
     }

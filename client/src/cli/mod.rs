@@ -54,7 +54,7 @@ Exit codes:
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Extract a repository into a lake
-    Extract(extract::ExtractArgs),
+    Extract(Box<extract::ExtractArgs>),
     /// Finish a run that was stopped, without redoing finished shards
     Resume(extract::ResumeArgs),
     /// Prove that the tables hold exactly what was extracted
@@ -135,9 +135,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             let exit = failure.exit();
-            if !failure.is_told() {
-                text::note(&format!("{:?}", miette::Report::new(failure)));
-            }
+            text::note(&format!("{:?}", miette::Report::new(failure)));
             exit.into()
         }
     }
@@ -155,7 +153,7 @@ fn start(cli: Cli) -> Outcome {
 
 async fn run(command: Command) -> Outcome {
     match command {
-        Command::Extract(args) => extract::extract(args).await,
+        Command::Extract(args) => extract::extract(*args).await,
         Command::Resume(args) => extract::resume(args).await,
         Command::Verify(args) => verify::verify(args).await,
         Command::Query(args) => query::query(args).await,

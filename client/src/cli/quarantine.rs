@@ -125,7 +125,7 @@ async fn held(lake: &LakeArg) -> Result<Vec<Held>, Failure> {
     if !engine.context.table_exist(TABLE)? {
         return Ok(vec![]);
     }
-    let columns = ["repo", "path", "file_id", "lane", "limit", "message"];
+    let columns = ["repo", "path", "file_id", "lane", "limit_name", "message"];
     let order = ["repo", "path", "lane"].map(|name| col(name).sort(true, true)).to_vec();
     let frame = engine.context.table(TABLE).await?.select(columns.map(col).to_vec())?.sort(order)?;
     let mut held = vec![];

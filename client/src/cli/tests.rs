@@ -33,13 +33,22 @@ fn told(failure: Failure) -> String {
 fn errors_say_what_to_do() {
     let unknown = datasets::select(&["repo_flies".into()]).unwrap_err();
     assert_eq!(unknown.exit(), Exit::Usage);
-    insta::assert_snapshot!(told(unknown), @"");
+    insta::assert_snapshot!(told(unknown), @r"
+    error: no dataset is called `repo_flies`
+    hint: did you mean repo_files or repo_file_blobs? `lode tables` lists all
+    ");
 
     let io = std::io::Error::new(std::io::ErrorKind::PermissionDenied, "permission denied");
-    insta::assert_snapshot!(told(Failure::new("can't write out.csv", io)), @"");
+    insta::assert_snapshot!(told(Failure::new("can't write out.csv", io)), @r"
+    error: can't write out.csv
+      cause: permission denied
+    ");
 
     let lake = lode_lake::LakeError::NoLake { location: "nowhere".into() };
-    insta::assert_snapshot!(told(lake.into()), @"");
+    insta::assert_snapshot!(told(lake.into()), @r"
+    error: there is no lake at nowhere
+    hint: run `lode extract` with this location first, or check its spelling
+    ");
 }
 
 #[test]

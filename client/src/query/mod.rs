@@ -43,6 +43,9 @@ impl QueryError {
         match self {
             Self::Lake(error) => error.hint().map(|hint| hint.to_string()),
             Self::Query(error) => match error.find_root() {
+                DataFusionError::Plan(text) if text.starts_with("DDL not") || text.starts_with("DML not") => {
+                    Some("queries read; only runs change a lake".into())
+                }
                 DataFusionError::Plan(_) | DataFusionError::SchemaError(..) | DataFusionError::SQL(..) => {
                     Some("`lode tables` lists the tables, `lode describe <table>` their columns".into())
                 }

@@ -1,6 +1,7 @@
 //! Rows to bytes, a batch at a time.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
@@ -49,7 +50,7 @@ const TABLE_ROWS: usize = 1_000;
 
 enum Writer<W: Write + Send> {
     Table { out: W, schema: SchemaRef, held: Vec<RecordBatch>, rows: usize, tables: usize },
-    Csv { out: arrow::csv::Writer<W>, schema: SchemaRef },
+    Csv { out: Box<arrow::csv::Writer<W>>, schema: SchemaRef },
     Jsonl(arrow::json::LineDelimitedWriter<W>),
     Arrow(arrow::ipc::writer::StreamWriter<W>),
     Parquet(Box<ArrowWriter<W>>),
@@ -65,7 +66,10 @@ pub async fn write(
     format: Format,
     out: impl Write + Send,
 ) -> Result<u64, QueryError> {
-    let fail = |error| failure(error, format);
+    let closed = AtomicBool::new(false);
+    let out = Watched { out, closed: &closed };
+    // A closed pipe means that the reader has read enough.
+    let fail = |error| if closed.load(Relaxed) { Ok(()) } else { Err(failure(error, format)) };
     let mut writer = match Writer::new(out, format, rows.schema()) {
         Ok(writer) => writer,
         Err(error) => return fail(error).map(|()| 0),
@@ -84,12 +88,34 @@ pub async fn write(
     }
 }
 
-/// A closed pipe means that the reader has read enough.
-fn failure(error: ArrowError, format: Format) -> Result<(), QueryError> {
+fn failure(error: ArrowError, format: Format) -> QueryError {
     match error {
-        ArrowError::IoError(_, error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        ArrowError::IoError(_, error) => Err(QueryError::Output(error)),
-        source => Err(QueryError::Format { format: format.name(), source }),
+        ArrowError::IoError(_, error) => QueryError::Output(error),
+        source => QueryError::Format { format: format.name(), source },
+    }
+}
+
+/// Notes that nobody reads any more: not every writer passes the error on as it was.
+struct Watched<'a, W> {
+    out: W,
+    closed: &'a AtomicBool,
+}
+
+impl<W> Watched<'_, W> {
+    fn watch<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.inspect_err(|error| self.closed.store(error.kind() == io::ErrorKind::BrokenPipe, Relaxed))
+    }
+}
+
+impl<W: Write> Write for Watched<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.out.write(bytes);
+        self.watch(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.out.flush();
+        self.watch(result)
     }
 }
 
@@ -102,7 +128,7 @@ impl<W: Write + Send> Writer<W> {
                 let mut out = arrow::csv::Writer::new(out);
                 // The header comes with the first batch, also when there are no rows.
                 out.write(&RecordBatch::new_empty(schema.clone()))?;
-                Self::Csv { out, schema }
+                Self::Csv { out: Box::new(out), schema }
             }
             Format::Jsonl => {
                 let builder = arrow::json::WriterBuilder::new().with_explicit_nulls(true);

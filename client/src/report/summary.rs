@@ -166,6 +166,9 @@ impl RunSummary {
                 written => writeln!(out, "  {:>13} written", count_i(written))?,
             }
         }
+        for warning in &self.warnings {
+            writeln!(out, "{:<11} {warning}", "warning")?;
+        }
         if self.state == RunState::Committed {
             let quarantined = if f.quarantined > 0 {
                 format!("\n{:<11} lode quarantine list --lake {lake}", "")
@@ -251,6 +254,14 @@ mod tests {
         summary.rows_written.insert("ast_nodes".into(), 300);
         summary.bytes = 4_200;
         summary.elapsed_ms = 320;
-        insta::assert_snapshot!(summary.to_text("lake"), @"");
+        insta::assert_snapshot!(summary.to_text("lake"), @r"
+        committed   0198  (demo #2)
+        files       12 scanned, 2 extracted, 9 unchanged, 1 skipped
+        work        4.2 kB in 0.3 s (0.0 core-seconds, peak memory 0 B)
+        rows        300 written, 1,212 in the snapshot
+          ast_nodes           1,200            300 written
+          repo_files             12
+        next        lode tables --lake lake
+        ");
     }
 }
