@@ -1,5 +1,6 @@
 //! What a run was asked to do and what its scan saw, as it is kept on the lake: a resume never scans again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
@@ -34,6 +35,8 @@ pub struct RunRequest {
     pub changed_since: Option<String>,
     /// Files a diff-driven scan saw deleted.
     pub gone: Vec<i64>,
+    /// Files and lanes that somebody asked to take out of quarantine.
+    pub retried: BTreeSet<(i64, LaneId)>,
     /// Where content comes from.
     pub source: ContentSource,
     /// Datasets the run fills.
@@ -85,16 +88,11 @@ pub struct Inputs {
     pub digest: String,
 }
 
-/// Turns a scan, in order of path, into what it wants of each lane. `retried` says which (file, lane) is to leave the
-/// quarantine.
+/// Turns a scan, in order of path, into what it wants of each lane.
 ///
 /// # Errors
 /// If Parquet can't be written.
-pub fn inputs(
-    request: &RunRequest,
-    scanned: &[FileMeta],
-    retried: impl Fn(i64, LaneId) -> bool,
-) -> Result<Inputs, PlanError> {
+pub fn inputs(request: &RunRequest, scanned: &[FileMeta]) -> Result<Inputs, PlanError> {
     let limits = limits_hash(&request.limits);
     let lanes: Vec<(LaneId, String, Vec<String>)> = LaneId::ALL
         .into_iter()
@@ -121,7 +119,7 @@ pub fn inputs(
                 content_key: &content_key,
                 fingerprint,
                 limits: &limits,
-                retry: retried(meta.file_id, *lane),
+                retry: request.retried.contains(&(meta.file_id, *lane)),
                 datasets: &datasets,
             })?;
         }

@@ -15,7 +15,7 @@ pub fn lode() -> Command {
             command.env_remove(name);
         }
     }
-    command.env("NO_COLOR", "1").env("COLUMNS", "100");
+    command.env("NO_COLOR", "1").env("COLUMNS", "100").env("XDG_CACHE_HOME", crate::cache().join("xdg"));
     command
 }
 

@@ -33,6 +33,16 @@ fn what_git_ignores_is_no_part_of_the_scan() {
 }
 
 #[test]
+fn a_lake_inside_its_repository_is_no_part_of_it() {
+    let repo = Repo::sample(6);
+    for _ in 0..2 {
+        let mut command = lode();
+        command.arg("extract").arg(repo.root()).arg("--lake").arg(repo.root().join("lake")).args(["--output", "json"]);
+        assert_eq!(Output::of(&mut command).ok().summary().files.scanned, 6);
+    }
+}
+
+#[test]
 fn a_corrupt_index_is_an_error() {
     let repo = Repo::sample(4);
     repo.commit("first");

@@ -6,11 +6,14 @@ mod record;
 mod request;
 mod usage;
 
+use std::collections::BTreeSet;
 use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lode_executor::host::Listener;
+use lode_facts::lane::LaneId;
 use lode_lake::base::Base;
 use lode_lake::plan::{EpochPlan, RunPlan};
 use lode_lake::shard::repo_key;
@@ -23,7 +26,7 @@ pub use cluster::{EmbeddedCluster, codecs, functions};
 pub use request::ExtractRequest;
 
 use crate::report::{Phase, Progress, RunError, RunObserver, RunState, RunSummary};
-use crate::scan::{Scan, ScanOptions, scan};
+use crate::scan::{Scan, ScanCache, ScanError, ScanOptions, scan};
 use job::Job;
 use usage::Usage;
 
@@ -101,8 +104,8 @@ impl Run {
         let cluster = tokio::spawn(EmbeddedCluster::start(workers, Some(self.listener(&progress))));
         self.observer.phase(Phase::Scanning);
         let scanned = {
-            let (root, options) = (request.path.clone(), scan_options(&request, &lake).await);
-            tokio::task::spawn_blocking(move || scan(&root, &options)).await?
+            let (root, options) = (request.path.clone(), scan_options(&request));
+            tokio::task::spawn_blocking(move || cached_scan(&root, options)).await?
         };
         let cluster = cluster.await?;
         let scanned = match scanned {
@@ -134,10 +137,10 @@ impl Run {
         }
         self.observer.phase(Phase::Planning);
         self.check_origin(lake, &scanned).await?;
-        let asked = run_request(&request, &scanned)?;
-        let retried = retry::retried(lake, &asked.repo).await?;
+        let retried = retry::retried(lake, &scanned.repo).await?;
+        let asked = run_request(&request, &scanned, retried);
         let metas: Vec<_> = scanned.files.into_iter().map(|file| file.meta).collect();
-        let inputs = inputs(&asked, &metas, |file, lane| retried.contains(&(file, lane)))?;
+        let inputs = inputs(&asked, &metas)?;
         drop(metas);
         if self.already_committed(lake, &asked.repo).await? {
             let kept = RunPlan::load(lake, &self.run_id).await?;
@@ -164,6 +167,7 @@ impl Run {
         Job { lake, run_id: &self.run_id, request: &asked, cluster, observer: self.observer.as_ref(), progress }
             .run(&inputs.files, kept)
             .await?;
+        retry::clear(lake, &asked.repo, &asked.retried).await?;
         self.report_commit(lake).await
     }
 
@@ -198,6 +202,7 @@ impl Run {
         let result = job.run(&files, kept).await;
         cluster.stop().await;
         result?;
+        retry::clear(&lake, &asked.repo, &asked.retried).await?;
         self.report_commit(&lake).await
     }
 
@@ -345,7 +350,32 @@ fn now_micros() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros() as i64)
 }
 
-async fn scan_options(request: &ExtractRequest, _lake: &Lake) -> ScanOptions {
+/// Scans with what this machine remembers of the directory, and remembers what it saw.
+fn cached_scan(root: &Path, options: ScanOptions) -> Result<Scan, ScanError> {
+    let cache = cache_file(root);
+    let known = cache.as_deref().map(ScanCache::load);
+    let scanned = scan(root, &ScanOptions { cache: known.clone(), ..options })?;
+    if let Some(path) = cache
+        && known.is_none_or(|known| !known.knows_as_much_as(&scanned.cache))
+        && let Err(error) = scanned.cache.save(&path)
+    {
+        tracing::debug!(path = %path.display(), %error, "the scan's cache is not kept");
+    }
+    Ok(scanned)
+}
+
+/// Where this machine remembers what it saw of a directory; `None` without a place for caches.
+fn cache_file(root: &Path) -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    let directory = base.join("lode").join("scan");
+    std::fs::create_dir_all(&directory).ok()?;
+    let root = root.canonicalize().ok()?;
+    let name = lode_facts::hash::stable_hash(root.as_os_str().as_encoded_bytes());
+    Some(directory.join(format!("{name:016x}.json")))
+}
+
+fn scan_options(request: &ExtractRequest) -> ScanOptions {
     ScanOptions {
         repo: request.repo.clone(),
         include: request.include.clone(),
@@ -358,19 +388,20 @@ async fn scan_options(request: &ExtractRequest, _lake: &Lake) -> ScanOptions {
     }
 }
 
-fn run_request(request: &ExtractRequest, scanned: &Scan) -> Result<RunRequest, Failure> {
+fn run_request(request: &ExtractRequest, scanned: &Scan, retried: BTreeSet<(i64, LaneId)>) -> RunRequest {
     let source = match scanned.objects() {
         Some(repository) => ContentSource::Git { repository: repository.to_owned() },
         None => ContentSource::Shared { root: scanned.root.clone(), linked: scanned.worktrees.clone() },
     };
     let gone = scanned.deleted.iter().map(|path| lode_facts::hash::file_id(&scanned.repo, path.as_bytes()));
-    Ok(RunRequest {
+    RunRequest {
         repo: scanned.repo.clone(),
         origin: scanned.origin.clone(),
         git_commit: scanned.git_commit.clone(),
         complete: scanned.complete,
         changed_since: scanned.base_commit.clone(),
         gone: gone.collect(),
+        retried,
         source,
         datasets: request.datasets.iter().map(|name| (*name).to_owned()).collect(),
         options: request.options.clone(),
@@ -384,5 +415,5 @@ fn run_request(request: &ExtractRequest, scanned: &Scan) -> Result<RunRequest, F
             "worktrees": request.worktrees,
         }),
         shards: request.shards,
-    })
+    }
 }

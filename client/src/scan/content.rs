@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use rustix::io::Errno;
 use thiserror::Error;
 
-use super::beneath::Beneath;
+use lode_executor::content::Beneath;
 use super::{Location, Scan, ScanError, ScannedFile};
 
 /// Why a file's content can't be had.

@@ -15,7 +15,7 @@ use gix::traverse::tree::{Recorder, Visit};
 use lode_facts::file::FileKind;
 use rustix::fs::FileType;
 
-use super::beneath::{open_directory, stat};
+use lode_executor::content::{open_directory, stat};
 use super::walk::{FileStat, Found, GitEntry};
 use super::{Location, ScanError};
 

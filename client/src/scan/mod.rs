@@ -3,7 +3,7 @@
 //! Inside git, candidates are what git tracks and what it neither tracks nor ignores; elsewhere, every file. Hidden files
 //! count. Nothing is followed, executed or fetched, and nothing outside the root is read.
 
-mod beneath;
+
 mod cache;
 mod changes;
 mod content;
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use lode_facts::file::{FileKind, FileMeta};
 use lode_facts::hash::file_id;
 
-use self::beneath::Beneath;
+use lode_executor::content::Beneath;
 pub use self::cache::ScanCache;
 pub use self::content::{ContentReader, ReadError};
 pub use self::error::ScanError;

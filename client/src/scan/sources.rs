@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
-use super::beneath::Beneath;
+use lode_executor::content::Beneath;
 use super::content::{ContentReader, ReadError};
 use super::git::Around;
 use super::names::escape;

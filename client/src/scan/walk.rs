@@ -12,7 +12,7 @@ use gix::index::entry::{Flags, Mode};
 use lode_facts::file::FileKind;
 use rustix::fs::{Dir, FileType, Stat};
 
-use super::beneath::{open_directory, stat};
+use lode_executor::content::{open_directory, stat};
 use super::names::escape;
 use super::{Location, ScanError, git};
 

@@ -103,7 +103,8 @@ mod tests {
         let mut text = String::new();
         beneath.open(b"a/b/file").unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, "inside");
-        let paths: [&[u8]; 8] = [b"link", b"up/secret", b"../secret", b"a/../../secret", b"/etc/passwd", b"alias/b/file", b"a", b""];
+        let paths: [&[u8]; 8] =
+            [b"link", b"up/secret", b"../secret", b"a/../../secret", b"/etc/passwd", b"alias/b/file", b"a", b""];
         for path in paths {
             assert!(beneath.open(path).is_err(), "{:?}", path.escape_ascii().to_string());
         }
