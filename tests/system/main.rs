@@ -1,5 +1,8 @@
 //! Whole-system tests: real processes, real lakes, readers that are not Lode's own.
 
+// Clippy knows test functions, not what they share.
+#![allow(clippy::unwrap_used)]
+
 mod bad_input;
 mod changes;
 mod concurrent;
