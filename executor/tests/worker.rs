@@ -1,6 +1,7 @@
 //! Faults of workers: each costs one worker and one quarantined file, and everything else is as if nothing happened.
 //!
 //! The test program is its own worker, which is why it has a `main`.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test without libtest is not known as one")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -36,7 +37,10 @@ fn main() {
         Trial::test("limits_of_content", on_runtime(limits_of_content)),
         Trial::test("dropping_the_future_kills_the_worker", on_runtime(cancellation)),
         Trial::test("workers_die_with_their_pool", on_runtime(pool_drop)),
-        Trial::test("workers_die_with_their_parent", || Ok(parent_death())),
+        Trial::test("workers_die_with_their_parent", || {
+            parent_death();
+            Ok(())
+        }),
         Trial::test("deep_nesting", on_runtime(deep_nesting)),
         Trial::test("one_large_file", on_runtime(large_file)),
         Trial::test("a_program_that_is_no_worker", on_runtime(not_a_worker)),

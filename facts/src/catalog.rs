@@ -55,9 +55,7 @@ impl ColumnType {
             Self::Binary => DataType::Binary,
             Self::Utf8List => list(DataType::Utf8),
             Self::Int64List => list(DataType::Int64),
-            Self::Timestamp => {
-                DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into()))
-            }
+            Self::Timestamp => DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into())),
         }
     }
 }
@@ -135,13 +133,23 @@ pub struct Dataset {
 /// Columns that open every table of [`Scope::File`].
 pub const IDENTITY: &[Column] = &[
     Column::new("repo", ColumnType::Utf8, false, "Repository the file belongs to."),
-    Column::new("path", ColumnType::Utf8, false, "Path of the file below the repository's root, with `/`; bytes that are not UTF-8 are written `\\xHH`."),
-    Column::new("file_id", ColumnType::Int64, false, "Stable hash of (repo, path).").source("xxh3-64 over repo, NUL, path bytes"),
+    Column::new(
+        "path",
+        ColumnType::Utf8,
+        false,
+        "Path of the file below the repository's root, with `/`; bytes that are not UTF-8 are written `\\xHH`.",
+    ),
+    Column::new("file_id", ColumnType::Int64, false, "Stable hash of (repo, path).")
+        .source("xxh3-64 over repo, NUL, path bytes"),
 ];
 
 /// The partition column of every table of [`Scope::File`]: physical, outside keys, hashes and change data.
-pub const SHARD: Column =
-    Column::new("shard", ColumnType::Utf8, false, "Range of paths the row is stored with; physical, it can change from run to run.");
+pub const SHARD: Column = Column::new(
+    "shard",
+    ColumnType::Utf8,
+    false,
+    "Range of paths the row is stored with; physical, it can change from run to run.",
+);
 
 impl Dataset {
     /// Schema of the batches a worker sends: the fact columns alone.
@@ -166,14 +174,16 @@ impl Dataset {
     /// Schema of the Parquet files: the table without its partition column.
     pub fn file_schema(&self) -> SchemaRef {
         Arc::new(Schema::new(
-            self.table_columns().filter(|c| self.scope != Scope::File || c.name != SHARD.name).map(|c| c.field(c.ty.stored())).collect::<Vec<_>>(),
+            self.table_columns()
+                .filter(|c| self.scope != Scope::File || c.name != SHARD.name)
+                .map(|c| c.field(c.ty.stored()))
+                .collect::<Vec<_>>(),
         ))
     }
 }
 
-static ALL: LazyLock<Vec<&'static Dataset>> = LazyLock::new(|| {
-    [files::DATASETS, lines::DATASETS, ast::DATASETS, ts::DATASETS, records::DATASETS].concat()
-});
+static ALL: LazyLock<Vec<&'static Dataset>> =
+    LazyLock::new(|| [files::DATASETS, lines::DATASETS, ast::DATASETS, ts::DATASETS, records::DATASETS].concat());
 
 /// Every dataset, in a fixed order.
 pub fn datasets() -> &'static [&'static Dataset] {

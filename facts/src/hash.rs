@@ -5,9 +5,7 @@
 //! its rows' hashes: it does not depend on batches, shards or encodings, and a lost, doubled or changed row moves it.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{
-    DataType, Int32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type,
-};
+use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type};
 use arrow::error::ArrowError;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -155,7 +153,8 @@ mod tests {
     #[test]
     fn encodings_and_column_order_do_not_matter() {
         let plain: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("b")]));
-        let dictionary: ArrayRef = Arc::new(vec![Some("a"), None, Some("b")].into_iter().collect::<DictionaryArray<UInt16Type>>());
+        let dictionary: ArrayRef =
+            Arc::new(vec![Some("a"), None, Some("b")].into_iter().collect::<DictionaryArray<UInt16Type>>());
         let view: ArrayRef = Arc::new(StringViewArray::from(vec![Some("a"), None, Some("b")]));
         let number: ArrayRef = Arc::new(Int32Array::from(vec![1, 2, 3]));
         let expected = row_hashes(&batch(vec![("t", plain), ("n", number.clone())])).unwrap();

@@ -28,13 +28,18 @@ pub static EXTRACT_STATE: Dataset = own(
     &["file_id", "lane"],
     &[
         req("lane", T::Utf8, "Lane: a parser's view of a file and the datasets that come from it."),
-        req("content_key", T::Utf8, "What the lane read: sha256 and language; for the lane `files` a hash of the scan's record."),
+        req(
+            "content_key",
+            T::Utf8,
+            "What the lane read: sha256 and language; for the lane `files` a hash of the scan's record.",
+        ),
         req("fingerprint", T::Utf8, "Revision, parsers, grammars and options the rows depend on."),
         req("status", T::Utf8, "`extracted`, `failed` or `quarantined`."),
         opt("reason", T::Utf8, "Reason code of a failure, or the limit that was broken."),
         req("datasets", T::Utf8List, "Datasets that are done; one that is missing here is not."),
         req("dataset_rows", T::Int64List, "Rows of the file in each of `datasets`.").unit("rows"),
-        req("dataset_hashes", T::Int64List, "Hash of those rows, by `lode verify`'s rule.").source("sum of row hashes, see the row hash in the documentation"),
+        req("dataset_hashes", T::Int64List, "Hash of those rows, by `lode verify`'s rule.")
+            .source("sum of row hashes, see the row hash in the documentation"),
     ],
 );
 
@@ -180,7 +185,11 @@ pub static PLAN_ARTIFACTS: Dataset = own(
     &[
         req("run_id", T::Utf8, "Run."),
         req("epoch", T::Int32, "Epoch of the run."),
-        req("kind", T::Utf8, "`logical_plan`, `optimized_plan`, `physical_plan`, `sql`, `substrait`, `settings_hash`, `profile_hash`, `function_registry_hash`, `plan_fingerprint`, `schema_gate`, `delta_versions_in`, `delta_versions_out`, `durations`, `rows`."),
+        req(
+            "kind",
+            T::Utf8,
+            "`logical_plan`, `optimized_plan`, `physical_plan`, `sql`, `substrait`, `settings_hash`, `profile_hash`, `function_registry_hash`, `plan_fingerprint`, `schema_gate`, `delta_versions_in`, `delta_versions_out`, `durations`, `rows`.",
+        ),
         req("name", T::Utf8, "Plan it belongs to: `worklist`, `job`, or a table."),
         opt("text", T::Utf8, "The artifact as text or JSON."),
         opt("bytes", T::Binary, "The artifact as bytes (Substrait)."),
@@ -189,14 +198,5 @@ pub static PLAN_ARTIFACTS: Dataset = own(
 );
 
 /// The datasets of this module.
-pub const DATASETS: &[&Dataset] = &[
-    &EXTRACT_STATE,
-    &DIAGNOSTICS,
-    &QUARANTINE,
-    &SHARDS,
-    &REPOS,
-    &RUNS,
-    &RUN_STAGES,
-    &RUN_TASKS,
-    &PLAN_ARTIFACTS,
-];
+pub const DATASETS: &[&Dataset] =
+    &[&EXTRACT_STATE, &DIAGNOSTICS, &QUARANTINE, &SHARDS, &REPOS, &RUNS, &RUN_STAGES, &RUN_TASKS, &PLAN_ARTIFACTS];

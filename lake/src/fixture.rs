@@ -24,7 +24,8 @@ pub(crate) const TABLE: &str = "file_line_index";
 /// A repository whose runs index the lines of its files.
 pub(crate) struct Repo {
     pub(crate) lake: Lake,
-    pub(crate) home: Option<TempDir>,
+    /// Removed with the repository that made it.
+    _home: Option<TempDir>,
     name: String,
     shards: usize,
     states: BTreeMap<String, (String, StateRow)>,
@@ -35,12 +36,12 @@ impl Repo {
     pub(crate) async fn new(shards: usize) -> Self {
         let home = TempDir::new().unwrap();
         let lake = Lake::open_or_create(home.path().join("lake").to_str().unwrap()).await.unwrap();
-        Self { lake, home: Some(home), name: "demo".into(), shards, states: BTreeMap::new() }
+        Self { lake, _home: Some(home), name: "demo".into(), shards, states: BTreeMap::new() }
     }
 
     /// Another repository of the same lake.
     pub(crate) fn other(&self, name: &str) -> Self {
-        Self { lake: self.lake.clone(), home: None, name: name.into(), shards: self.shards, states: BTreeMap::new() }
+        Self { lake: self.lake.clone(), _home: None, name: name.into(), shards: self.shards, states: BTreeMap::new() }
     }
 
     /// Plans and extracts a run over these files, up to its commit.

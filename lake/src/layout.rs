@@ -3,7 +3,7 @@
 //! ```text
 //! _lode/format.json                              format of the lake
 //! _runs/<run>/plan.json                          what was asked
-//! _runs/<run>/scan.parquet                       what the scan saw
+//! _runs/<run>/scan-<digest>.parquet              what the scan saw
 //! _runs/<run>/<epoch>/plan.json                  how an epoch goes about it
 //! _runs/<run>/<epoch>/worklist/<shard>.parquet   files of a shard that need work
 //! _runs/<run>/<epoch>/manifest/<shard>.json      what the shard's task wrote
@@ -32,8 +32,11 @@ pub fn run_plan(run_id: &str) -> String {
 }
 
 /// A run's scan.
-pub fn scan(run_id: &str) -> String {
-    format!("{RUNS}/{run_id}/scan.parquet")
+///
+/// The digest of the run's inputs is part of the name: a run that died before its plan was kept leaves no scan that
+/// another attempt, with other files, would take for its own.
+pub fn scan(run_id: &str, digest: &str) -> String {
+    format!("{RUNS}/{run_id}/scan-{digest}.parquet")
 }
 
 /// A run's decision.

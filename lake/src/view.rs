@@ -43,7 +43,8 @@ impl Lake {
     /// # Errors
     /// If the file can't be read.
     pub async fn data_file_schema(&self, table: &str, path: &str) -> Result<SchemaRef> {
-        let mut reader = ObjectReader::new(self.table_store(table), Path::from_url_path(path).unwrap_or_else(|_| path.into()));
+        let mut reader =
+            ObjectReader::new(self.table_store(table), Path::from_url_path(path).unwrap_or_else(|_| path.into()));
         let metadata = reader.get_metadata(None).await.map_err(LakeError::parquet(table, "reading a data file"))?;
         let file = metadata.file_metadata();
         let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata());
@@ -60,10 +61,8 @@ impl Lake {
             path: path.to_owned(),
             source,
         })?;
-        let root = Path::from_url_path(self.url().path()).map_err(|e| LakeError::Location {
-            location: self.url().to_string(),
-            reason: e.to_string(),
-        })?;
+        let root = Path::from_url_path(self.url().path())
+            .map_err(|e| LakeError::Location { location: self.url().to_string(), reason: e.to_string() })?;
         let address = if root.as_ref().is_empty() { path.to_owned() } else { format!("{root}/{path}") };
         Ok((address, meta.size))
     }

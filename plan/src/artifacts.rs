@@ -58,7 +58,8 @@ pub async fn of_plan(state: &SessionState, name: &str, plan: &LogicalPlan) -> Re
     ];
     let own = own_nodes(plan)?;
     if !own.is_empty() {
-        let why = |form| format!("not expressible in {form}: it has the nodes {}, which only lode knows", own.join(", "));
+        let why =
+            |form| format!("not expressible in {form}: it has the nodes {}, which only lode knows", own.join(", "));
         artifacts.push(Artifact::absent("sql", name, why("SQL")));
         artifacts.push(Artifact::absent("substrait", name, why("Substrait")));
         return Ok(artifacts);

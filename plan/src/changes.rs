@@ -1,7 +1,7 @@
 //! From rows of the worklist to orders for the extractors, and from their reports to changes of the lake. Pure.
 
-use futures::stream::{self, Stream};
 use futures::TryStreamExt;
+use futures::stream::{self, Stream};
 use lode_facts::extract::{FileReport, FileRequest, LaneReport, LaneRequest, LaneStatus};
 use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;

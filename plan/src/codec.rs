@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::commit::CommitExec;
 use crate::extract::ExtractExec;
-use crate::functions::FactsTable;
 use crate::functions::FactsExec;
+use crate::functions::FactsTable;
 use crate::nodes::{CommitNode, ExtractNode, JobSpec};
 use crate::worklist::WorklistTable;
 
@@ -45,7 +45,9 @@ fn write(value: &impl Serialize, buf: &mut Vec<u8>) -> Result<()> {
 fn read<'a, T: Deserialize<'a>>(buf: &'a [u8]) -> Option<Result<T>> {
     let json = buf.strip_prefix(MAGIC)?;
     Some(serde_json::from_slice(json).map_err(|e| {
-        DataFusionError::Plan(format!("a node of this plan can't be read: {e}; was it made by another version of lode?"))
+        DataFusionError::Plan(format!(
+            "a node of this plan can't be read: {e}; was it made by another version of lode?"
+        ))
     }))
 }
 
@@ -63,9 +65,7 @@ pub struct LogicalCodec(BallistaLogicalExtensionCodec);
 impl LogicalExtensionCodec for LogicalCodec {
     fn try_decode(&self, buf: &[u8], inputs: &[LogicalPlan], ctx: &TaskContext) -> Result<Extension> {
         match read::<Node>(buf).transpose()? {
-            Some(Node::Extract(spec)) => {
-                Ok(Extension { node: Arc::new(ExtractNode::new(only(inputs)?, spec)) })
-            }
+            Some(Node::Extract(spec)) => Ok(Extension { node: Arc::new(ExtractNode::new(only(inputs)?, spec)) }),
             Some(Node::Commit(spec)) => Ok(Extension { node: Arc::new(CommitNode::new(only(inputs)?, spec)) }),
             Some(Node::Facts(_)) => Err(DataFusionError::Plan("facts are a table, not a logical node".into())),
             None => self.0.try_decode(buf, inputs, ctx),

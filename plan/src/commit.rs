@@ -15,8 +15,8 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SendableRecordBatchStream,
 };
 use futures::TryStreamExt;
-use lode_lake::commit::{CommitOutcome, commit};
 use lode_lake::LakeError;
+use lode_lake::commit::{CommitOutcome, commit};
 use lode_lake::plan::EpochPlan;
 use lode_lake::store::Lake;
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::provider_as_source;
@@ -20,7 +20,7 @@ use lode_lake::store::Lake;
 
 use crate::artifacts::{self, Artifact};
 use crate::error::PlanError;
-use crate::inputs::{PlannedFile, RunRequest};
+use crate::inputs::{KeptRun, PlannedFile, RunRequest};
 use crate::nodes::{CommitNode, ExtractNode, JobSpec};
 use crate::worklist::{STATE, StickyStates, WANTED, WorklistTable, worklist, write_worklist};
 
@@ -52,16 +52,21 @@ pub struct Work {
 pub async fn plan_epoch(
     lake: &Lake,
     context: &SessionContext,
-    run_id: &str,
+    run: &KeptRun<'_>,
     epoch: u32,
-    request: &RunRequest,
     files: &[PlannedFile],
     started_at: i64,
 ) -> Result<PlannedEpoch, PlanError> {
-    let spec =
-        JobSpec { lake: lake.url().to_string(), run_id: run_id.into(), epoch, repo: request.repo.clone(), order: request.order() };
+    let KeptRun { run_id, request, .. } = *run;
+    let spec = JobSpec {
+        lake: lake.url().to_string(),
+        run_id: run_id.into(),
+        epoch,
+        repo: request.repo.clone(),
+        order: request.order(),
+    };
     let base = Base::load(lake, &request.repo).await?;
-    register_tables(lake, context, run_id, &base).await?;
+    register_tables(lake, context, run, &base).await?;
     // The diff tells the truth about deletions only when it starts where the lake is.
     let at = base.last.as_ref().and_then(|last| last.git_commit.as_ref());
     let follows = request.changed_since.is_none() || request.changed_since.as_ref() == at;
@@ -101,7 +106,8 @@ pub async fn plan_epoch(
     let stream = query.execute_stream().await?;
     let summary = write_worklist(lake, stream, &mut sticky, tasks).await?;
 
-    let extracted: HashSet<i64> = summary.touched.iter().filter(|(_, extracted)| *extracted).map(|(id, _)| *id).collect();
+    let extracted: HashSet<i64> =
+        summary.touched.iter().filter(|(_, extracted)| *extracted).map(|(id, _)| *id).collect();
     let seen: HashSet<i64> = files.iter().map(|file| file.file_id).collect();
     let deleted = summary.touched.iter().filter(|(id, _)| !seen.contains(id)).count() as u64;
     let counts = counts(files, &extracted, &sticky, deleted);
@@ -143,11 +149,17 @@ pub async fn job(lake: &Lake, epoch: &PlannedEpoch) -> Result<LogicalPlan, PlanE
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(CommitNode::new(extract, epoch.spec.clone())) }))
 }
 
-async fn register_tables(lake: &Lake, context: &SessionContext, run_id: &str, base: &Base) -> Result<(), PlanError> {
+async fn register_tables(
+    lake: &Lake,
+    context: &SessionContext,
+    run: &KeptRun<'_>,
+    base: &Base,
+) -> Result<(), PlanError> {
     context.deregister_table(WANTED)?;
     context.deregister_table(STATE)?;
     lake.register_store(&context.runtime_env());
-    let scan = lake.url().join(&layout::scan(run_id)).map_err(|e| PlanError::worklist(e.to_string()))?;
+    let scan =
+        lake.url().join(&layout::scan(run.run_id, run.digest)).map_err(|e| PlanError::worklist(e.to_string()))?;
     context.register_parquet(WANTED, scan.as_str(), ParquetReadOptions::default()).await?;
     match base.tables.get(EXTRACT_STATE.name) {
         Some(state) => context.register_table(STATE, state.provider(&context.state())?)?,

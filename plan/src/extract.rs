@@ -186,8 +186,7 @@ impl ShardRun {
             return Ok((group, GroupOutput::default(), GroupCost::default()));
         }
         let wanted = requests.len();
-        let (output, cost) =
-            self.host.0.extract(&self.spec.order, requests).await.map_err(DataFusionError::IoError)?;
+        let (output, cost) = self.host.0.extract(&self.spec.order, requests).await.map_err(DataFusionError::IoError)?;
         if output.files.len() != wanted {
             return Err(PlanError::worklist(format!("{} reports came back for {wanted} files", output.files.len())));
         }
@@ -202,9 +201,8 @@ impl ShardRun {
         outcome.stats.worker_cpu_ms += cost.cpu.as_millis() as u64;
         outcome.stats.peak_rss = outcome.stats.peak_rss.max(cost.peak_rss);
         let requested = || group.iter().filter(|work| work.request.is_some());
-        let slowest = cost
-            .slowest
-            .and_then(|(position, time)| requested().nth(position).map(|work| (work.path.clone(), time)));
+        let slowest =
+            cost.slowest.and_then(|(position, time)| requested().nth(position).map(|work| (work.path.clone(), time)));
         if let Some((path, time)) = &slowest
             && time.as_millis() as u64 >= outcome.stats.slowest_ms
         {

@@ -72,7 +72,8 @@ fn register(context: &SessionContext, place: &str, name: &str, schema: SchemaRef
     if catalog.schema(place).is_none() {
         catalog.register_schema(place, Arc::new(MemorySchemaProvider::new()))?;
     }
-    context.register_table(datafusion::common::TableReference::partial(place, name), Arc::new(EmptyTable::new(schema)))?;
+    context
+        .register_table(datafusion::common::TableReference::partial(place, name), Arc::new(EmptyTable::new(schema)))?;
     Ok(())
 }
 
@@ -138,7 +139,9 @@ fn missing(dataset: &Dataset, seen: &SeenTable) -> Option<&'static str> {
     let partition = dataset.table_columns().last().filter(|_| seen.place == WRITTEN).map(|column| column.name);
     dataset
         .table_columns()
-        .filter(|column| !column.nullable && Some(column.name) != partition.filter(|name| *name == "shard" || *name == "repo"))
+        .filter(|column| {
+            !column.nullable && Some(column.name) != partition.filter(|name| *name == "shard" || *name == "repo")
+        })
         .find(|column| !seen.columns.iter().any(|(name, ..)| name == column.name))
         .map(|column| column.name)
 }

@@ -72,7 +72,8 @@ pub trait Host: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Only when no extraction is possible at all (no worker can be started).
-    async fn extract(&self, order: &ExtractOrder, files: Vec<FileRequest>) -> std::io::Result<(GroupOutput, GroupCost)>;
+    async fn extract(&self, order: &ExtractOrder, files: Vec<FileRequest>)
+    -> std::io::Result<(GroupOutput, GroupCost)>;
 
     /// Extracts contents that are already at hand (the extractor functions of SQL).
     ///

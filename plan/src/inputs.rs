@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use lode_facts::catalog::dataset;
 use lode_facts::file::FileMeta;
@@ -61,6 +61,17 @@ impl RunRequest {
     pub fn order(&self) -> ExtractOrder {
         ExtractOrder { source: self.source.clone(), options: self.options.clone(), limits: self.limits.clone() }
     }
+}
+
+/// A run whose inputs are kept on the lake.
+#[derive(Debug, Clone, Copy)]
+pub struct KeptRun<'a> {
+    /// The run.
+    pub run_id: &'a str,
+    /// Digest of its inputs.
+    pub digest: &'a str,
+    /// What it was asked to do.
+    pub request: &'a RunRequest,
 }
 
 /// A scanned file, as far as planning needs it.
@@ -159,8 +170,8 @@ impl Digest {
 ///
 /// # Errors
 /// If the run kept no scan.
-pub async fn kept_files(lake: &Lake, run_id: &str) -> Result<Vec<PlannedFile>, PlanError> {
-    let path = layout::scan(run_id);
+pub async fn kept_files(lake: &Lake, run: &KeptRun<'_>) -> Result<Vec<PlannedFile>, PlanError> {
+    let path = layout::scan(run.run_id, run.digest);
     let bytes = lake.get(&path).await?.ok_or_else(|| PlanError::worklist(format!("{path} is missing")))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
     let columns = ProjectionMask::columns(builder.parquet_schema(), ["path", "file_id", "requested", "meta"]);

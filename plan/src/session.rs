@@ -39,7 +39,11 @@ pub fn configure(config: SessionConfig, host: Option<&HostHandle>) -> SessionCon
 ///
 /// # Errors
 /// If a function can't be registered.
-pub fn session_state(config: SessionConfig, runtime: Arc<RuntimeEnv>, host: Option<&HostHandle>) -> Result<SessionState> {
+pub fn session_state(
+    config: SessionConfig,
+    runtime: Arc<RuntimeEnv>,
+    host: Option<&HostHandle>,
+) -> Result<SessionState> {
     let mut state = SessionStateBuilder::new()
         .with_default_features()
         .with_config(configure(config, host))
@@ -79,7 +83,9 @@ pub struct LodeQueryPlanner;
 #[async_trait]
 impl QueryPlanner for LodeQueryPlanner {
     async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
-        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(JobPlanner)]).create_physical_plan(plan, session).await
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(JobPlanner)])
+            .create_physical_plan(plan, session)
+            .await
     }
 }
 

@@ -29,7 +29,8 @@ fn spec(run_id: &str, epoch: u32, root: &str) -> JobSpec {
 
 fn job(spec: &JobSpec, files: Vec<(String, u64)>) -> LogicalPlan {
     let table = WorklistTable::new(&ObjectStoreUrl::local_filesystem(), files);
-    let scan = LogicalPlanBuilder::scan("worklist", provider_as_source(Arc::new(table)), None).unwrap().build().unwrap();
+    let scan =
+        LogicalPlanBuilder::scan("worklist", provider_as_source(Arc::new(table)), None).unwrap().build().unwrap();
     let extract = LogicalPlan::Extension(Extension { node: Arc::new(ExtractNode::new(scan, spec.clone())) });
     LogicalPlan::Extension(Extension { node: Arc::new(CommitNode::new(extract, spec.clone())) })
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, Int64Builder, ListBuilder, RecordBatch, StringArray, StringBuilder};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, Int64Builder, ListBuilder, RecordBatch, StringArray, StringBuilder,
+};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use lode_facts::file::{FileKind, FileMeta};
@@ -56,7 +58,8 @@ fn meta(path: &str) -> FileMeta {
 }
 
 fn state(entries: &[Entry]) -> RecordBatch {
-    let text = |value: fn(&Entry) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(entries.iter().map(value))) };
+    let text =
+        |value: fn(&Entry) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(entries.iter().map(value))) };
     let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(entries.iter().map(|e| id(e.path))));
     let schema = EXTRACT_STATE.table_schema();
     let element = |name: &str| match schema.field_with_name(name).unwrap().data_type() {
@@ -210,7 +213,8 @@ async fn quarantine_sticks_until_something_changes() {
         Entry { path: "d_limits", fingerprint: "f1:l2", ..quarantined.clone() },
         Entry { path: "e_retry", ..quarantined },
     ];
-    let expected = [("b_content", "extract"), ("c_fingerprint", "extract"), ("d_limits", "extract"), ("e_retry", "extract")];
+    let expected =
+        [("b_content", "extract"), ("c_fingerprint", "extract"), ("d_limits", "extract"), ("e_retry", "extract")];
     check(&wanted, &held, None, &expected).await;
 }
 

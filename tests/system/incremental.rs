@@ -25,7 +25,8 @@ fn a_run_with_nothing_to_do_writes_nothing() {
 fn files_change_appear_move_and_go() {
     let repo = Repo::sample(40);
     let lake = Lake::of(&repo, &["--shards", "3"]);
-    let changes: [(&str, &dyn Fn(&Repo) -> &Repo, [u64; 2]); 7] = [
+    type Change<'a> = &'a dyn Fn(&Repo) -> &Repo;
+    let changes: [(&str, Change, [u64; 2]); 7] = [
         ("edit", &|r| r.write("api/m0.py", python_module(50)), [1, 0]),
         ("add", &|r| r.write("zz/last.py", "x = 1\n").write("a_first.py", "y = 2\n"), [2, 0]),
         ("remove", &|r| r.remove("core/m1.py").remove("api/m20.py"), [0, 2]),

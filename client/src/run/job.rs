@@ -9,7 +9,7 @@ use lode_lake::store::Lake;
 use lode_plan::artifacts::{self, Artifact};
 use lode_plan::commit::commit_run;
 use lode_plan::epoch::{PlannedEpoch, job, plan_epoch, resumed_epoch};
-use lode_plan::inputs::{PlannedFile, RunRequest};
+use lode_plan::inputs::{KeptRun, PlannedFile};
 
 use super::cluster::EmbeddedCluster;
 use super::{Failure, Refusal, now_micros, record};
@@ -21,8 +21,7 @@ const MAX_EPOCHS: u32 = 64;
 /// What the epochs of a run need.
 pub struct Job<'a> {
     pub lake: &'a Lake,
-    pub run_id: &'a str,
-    pub request: &'a RunRequest,
+    pub run: KeptRun<'a>,
     pub cluster: &'a EmbeddedCluster,
     pub observer: &'a dyn RunObserver,
     pub progress: &'a Arc<Mutex<Progress>>,
@@ -35,10 +34,10 @@ impl Job<'_> {
         while number < MAX_EPOCHS {
             let planning = Instant::now();
             let epoch = match kept.take() {
-                Some(plan) => resumed_epoch(self.lake, plan, self.request),
+                Some(plan) => resumed_epoch(self.lake, plan, self.run.request),
                 None => {
                     let context = self.cluster.context();
-                    plan_epoch(self.lake, context, self.run_id, number, self.request, files, now_micros()).await?
+                    plan_epoch(self.lake, context, &self.run, number, files, now_micros()).await?
                 }
             };
             let planned = planning.elapsed();
@@ -53,7 +52,8 @@ impl Job<'_> {
                     return record::keep(self.lake, self.cluster, &epoch, artifacts, durations).await;
                 }
                 "superseded" => {
-                    self.observer.warning("another run of this repository committed first: planning again on its result");
+                    self.observer
+                        .warning("another run of this repository committed first: planning again on its result");
                     number += 1;
                 }
                 _ => return Err(Refusal::new("the run was cancelled", "start a new one").into()),
@@ -81,7 +81,7 @@ impl Job<'_> {
         }
         let plan = job(self.lake, epoch).await?;
         let artifacts = artifacts::of_plan(&self.cluster.context().state(), "job", &plan).await?;
-        let rows = self.cluster.run(self.run_id, &plan).await?;
+        let rows = self.cluster.run(self.run.run_id, &plan).await?;
         let outcome = rows.iter().find(|batch| batch.num_rows() > 0).ok_or("the job ended without an outcome")?;
         Ok((text(outcome)?, artifacts))
     }

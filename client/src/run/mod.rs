@@ -20,7 +20,7 @@ use lode_lake::shard::repo_key;
 use lode_lake::store::Lake;
 use lode_lake::{commit, history, layout, retry};
 use lode_plan::host::{ContentSource, ShardEvent};
-use lode_plan::inputs::{RunRequest, inputs, kept_files};
+use lode_plan::inputs::{KeptRun, RunRequest, inputs, kept_files};
 
 pub use cluster::{EmbeddedCluster, codecs, functions};
 pub use request::ExtractRequest;
@@ -104,7 +104,7 @@ impl Run {
         let cluster = tokio::spawn(EmbeddedCluster::start(workers, Some(self.listener(&progress))));
         self.observer.phase(Phase::Scanning);
         let scanned = {
-            let (root, options) = (request.path.clone(), scan_options(&request));
+            let (root, options) = (request.path.clone(), scan_options(&request, &lake));
             tokio::task::spawn_blocking(move || cached_scan(&root, options)).await?
         };
         let cluster = cluster.await?;
@@ -149,13 +149,13 @@ impl Run {
             }
             return Ok(());
         }
-        lake.put_new(&layout::scan(&self.run_id), inputs.wanted).await?;
+        lake.put_new(&layout::scan(&self.run_id, &inputs.digest), inputs.wanted).await?;
         RunPlan {
             run_id: self.run_id.clone(),
             repo: asked.repo.clone(),
             repo_key: repo_key(&asked.repo),
             origin: asked.origin.clone(),
-            digest: inputs.digest,
+            digest: inputs.digest.clone(),
             created_at: now_micros(),
             request: serde_json::to_value(&asked)?,
         }
@@ -164,9 +164,8 @@ impl Run {
         self.kept = true;
         self.observer.started(&self.run_id, &asked.repo);
         let kept = EpochPlan::last(lake, &self.run_id).await?;
-        Job { lake, run_id: &self.run_id, request: &asked, cluster, observer: self.observer.as_ref(), progress }
-            .run(&inputs.files, kept)
-            .await?;
+        let run = KeptRun { run_id: &self.run_id, digest: &inputs.digest, request: &asked };
+        Job { lake, run, cluster, observer: self.observer.as_ref(), progress }.run(&inputs.files, kept).await?;
         retry::clear(lake, &asked.repo, &asked.retried).await?;
         self.report_commit(lake).await
     }
@@ -177,7 +176,9 @@ impl Run {
         self.lake = Some(lake.clone());
         let Some(plan) = RunPlan::load(&lake, &self.run_id).await? else {
             let message = format!("there is no run {} in this lake", self.run_id);
-            return Err(Refusal::new(message, "`lode runs` lists the runs of a lake, also those that can be resumed").into());
+            return Err(
+                Refusal::new(message, "`lode runs` lists the runs of a lake, also those that can be resumed").into()
+            );
         };
         self.summary.repo.clone_from(&plan.repo);
         let asked: RunRequest = serde_json::from_value(plan.request)?;
@@ -187,18 +188,13 @@ impl Run {
         self.kept = true;
         self.observer.started(&self.run_id, &asked.repo);
         self.observer.phase(Phase::Planning);
-        let files = kept_files(&lake, &self.run_id).await?;
+        let run_id = self.run_id.clone();
+        let run = KeptRun { run_id: &run_id, digest: &plan.digest, request: &asked };
+        let files = kept_files(&lake, &run).await?;
         let kept = EpochPlan::last(&lake, &self.run_id).await?;
         let progress = Arc::new(Mutex::new(Progress::default()));
         let cluster = EmbeddedCluster::start(workers(workers_asked), Some(self.listener(&progress))).await?;
-        let job = Job {
-            lake: &lake,
-            run_id: &self.run_id,
-            request: &asked,
-            cluster: &cluster,
-            observer: self.observer.as_ref(),
-            progress: &progress,
-        };
+        let job = Job { lake: &lake, run, cluster: &cluster, observer: self.observer.as_ref(), progress: &progress };
         let result = job.run(&files, kept).await;
         cluster.stop().await;
         result?;
@@ -375,8 +371,9 @@ fn cache_file(root: &Path) -> Option<PathBuf> {
     Some(directory.join(format!("{name:016x}.json")))
 }
 
-fn scan_options(request: &ExtractRequest) -> ScanOptions {
+fn scan_options(request: &ExtractRequest, lake: &Lake) -> ScanOptions {
     ScanOptions {
+        lake: lake.url().to_file_path().ok().and_then(|path| path.canonicalize().ok()),
         repo: request.repo.clone(),
         include: request.include.clone(),
         exclude: request.exclude.clone(),

@@ -13,8 +13,8 @@ use lode_plan::artifacts::{Artifact, of_session, to_batch};
 use lode_plan::epoch::PlannedEpoch;
 use lode_scheduler::capture::JobRecord;
 
-use super::cluster::EmbeddedCluster;
 use super::Failure;
+use super::cluster::EmbeddedCluster;
 
 /// Appends the records of a committed epoch. Each append has a transaction of its own, so that a resume adds nothing
 /// twice.

@@ -87,7 +87,8 @@ fn tree_memory() -> u64 {
     let own = field("/proc/self/status", &["VmRSS:"]);
     let Ok(tasks) = fs::read_dir("/proc/self/task") else { return own };
     let children = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let children: Vec<String> = children.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let children: Vec<String> =
+        children.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
     let private = children.iter().map(|pid| field(&format!("/proc/{pid}/status"), &["RssAnon:"]));
     own + private.sum::<u64>()
 }

@@ -61,7 +61,8 @@ impl ScanCache {
 
     /// Whether another scan's cache adds nothing to it that will hold: not worth writing down.
     pub fn knows_as_much_as(&self, later: &Self) -> bool {
-        self.entries == later.entries && !self.entries.values().any(|entry| self.is_racy(entry.mtime_ns.max(entry.ctime_ns)))
+        self.entries == later.entries
+            && !self.entries.values().any(|entry| self.is_racy(entry.mtime_ns.max(entry.ctime_ns)))
     }
 
     /// Files it knows.

@@ -7,8 +7,8 @@ use std::io::{self, Read};
 use rustix::io::Errno;
 use thiserror::Error;
 
-use lode_executor::content::Beneath;
 use super::{Location, Scan, ScanError, ScannedFile};
+use lode_executor::content::Beneath;
 
 /// Why a file's content can't be had.
 #[derive(Debug, Error)]

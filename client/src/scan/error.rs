@@ -18,6 +18,13 @@ pub enum ScanError {
         /// Why.
         source: io::Error,
     },
+    /// The root is the lake.
+    #[error("`{}` is the lake itself", root.display())]
+    #[diagnostic(help("put the lake into another directory"))]
+    IsLake {
+        /// The root.
+        root: PathBuf,
+    },
     /// The root has no name to call the repository by.
     #[error("`{}` has no name that could be the repository's", path.display())]
     #[diagnostic(help("choose one with `--repo`"))]

@@ -15,9 +15,9 @@ use gix::traverse::tree::{Recorder, Visit};
 use lode_facts::file::FileKind;
 use rustix::fs::FileType;
 
-use lode_executor::content::{open_directory, stat};
 use super::walk::{FileStat, Found, GitEntry};
 use super::{Location, ScanError};
+use lode_executor::content::{open_directory, stat};
 
 /// The repository around a root.
 pub(super) struct Around {

@@ -3,7 +3,6 @@
 //! Inside git, candidates are what git tracks and what it neither tracks nor ignores; elsewhere, every file. Hidden files
 //! count. Nothing is followed, executed or fetched, and nothing outside the root is read.
 
-
 mod cache;
 mod changes;
 mod content;
@@ -24,7 +23,6 @@ use std::path::{Path, PathBuf};
 use lode_facts::file::{FileKind, FileMeta};
 use lode_facts::hash::file_id;
 
-use lode_executor::content::Beneath;
 pub use self::cache::ScanCache;
 pub use self::content::{ContentReader, ReadError};
 pub use self::error::ScanError;
@@ -33,6 +31,7 @@ use self::rules::Rules;
 use self::sources::{config_on_disk, found_in_commit, found_in_git, place, surroundings};
 pub use self::walk::FileStat;
 use self::walk::{Found, Walk};
+use lode_executor::content::Beneath;
 
 /// What to scan.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +52,8 @@ pub struct ScanOptions {
     pub changed_since: Option<String>,
     /// Most files that may be in scope.
     pub max_files: Option<u64>,
+    /// Directory of the lake, without links: no part of the repository, wherever it lies.
+    pub lake: Option<PathBuf>,
     /// What an earlier scan learned.
     pub cache: Option<ScanCache>,
 }
@@ -123,6 +124,9 @@ pub fn scan(root: &Path, options: &ScanOptions) -> Result<Scan, ScanError> {
     let cache = ScanCache::begin();
     let unreachable = |source| ScanError::Root { path: root.to_owned(), source };
     let root = fs::canonicalize(root).map_err(unreachable)?;
+    if options.lake.as_ref() == Some(&root) {
+        return Err(ScanError::IsLake { root });
+    }
     let mut top = Beneath::new(&root).map_err(unreachable)?;
     let mut warnings = vec![];
     let around = surroundings(&root, options, &mut warnings)?;
@@ -148,7 +152,7 @@ pub fn scan(root: &Path, options: &ScanOptions) -> Result<Scan, ScanError> {
             found_in_git(&mut scan, around, &top, options).and_then(|f| Ok((f, config_on_disk(&mut top)?)))?
         }
         None => {
-            let mut walk = Walk::default();
+            let mut walk = Walk { skip: options.lake.clone(), ..Walk::default() };
             walk.plain(&place(&scan.root), top.root())?;
             (scan.take(walk), config_on_disk(&mut top)?)
         }

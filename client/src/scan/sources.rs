@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
-use lode_executor::content::Beneath;
 use super::content::{ContentReader, ReadError};
 use super::git::Around;
 use super::names::escape;
 use super::rules::{CONFIG_FILE, MAX_CONFIG_BYTES};
 use super::walk::{Found, Place, Walk};
 use super::{Scan, ScanError, ScanOptions, changes, git};
+use lode_executor::content::Beneath;
 
 /// The repository around the root, unless it says nothing of the root.
 pub(super) fn surroundings(
@@ -49,7 +49,7 @@ pub(super) fn found_in_git(
 ) -> Result<Vec<Found>, ScanError> {
     let Around { repo, prefix, .. } = around;
     scan.git_commit = git::head(repo)?.map(|id| id.to_string());
-    let mut walk = Walk { submodules: options.submodules, ..Walk::default() };
+    let mut walk = Walk { submodules: options.submodules, skip: options.lake.clone(), ..Walk::default() };
     let mut places = vec![(place(&scan.root), prefix.as_slice())];
     walk.repository(repo, &places[0].0, top.root(), prefix, b"")?;
     if options.worktrees && !prefix.is_empty() {

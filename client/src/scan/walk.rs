@@ -12,9 +12,9 @@ use gix::index::entry::{Flags, Mode};
 use lode_facts::file::FileKind;
 use rustix::fs::{Dir, FileType, Stat};
 
-use lode_executor::content::{open_directory, stat};
 use super::names::escape;
 use super::{Location, ScanError, git};
+use lode_executor::content::{open_directory, stat};
 
 /// Deeper directories are not entered: each level holds a file descriptor.
 const MAX_DEPTH: usize = 200;
@@ -145,6 +145,8 @@ impl View<'_> {
 pub(super) struct Walk {
     /// Whether submodules are entered.
     pub submodules: bool,
+    /// A directory on disk that is passed over.
+    pub skip: Option<PathBuf>,
     /// What was found, in no order.
     pub found: Vec<Found>,
     /// What people should know.
@@ -234,6 +236,9 @@ impl Walk {
         state.depth += 1;
         if state.depth > MAX_DEPTH {
             self.unlisted(paths, &format!("it lies more than {MAX_DEPTH} directories deep"));
+            return Ok(());
+        }
+        if self.skip.as_deref().is_some_and(|skip| skip == place.base.join(OsStr::from_bytes(&paths.on_disk))) {
             return Ok(());
         }
         let mut gitlink = None;

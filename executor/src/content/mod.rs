@@ -74,7 +74,12 @@ impl ContentReader {
                 let header = repository.find_header(id).map_err(io::Error::other)?;
                 if header.size() > limit {
                     // The pool refuses what is larger than the limit; it need not be unpacked for that.
-                    return Ok(Content::Bytes(Bytes::from(vec![0; usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1)])));
+                    return Ok(Content::Bytes(Bytes::from(vec![
+                        0;
+                        usize::try_from(limit)
+                            .unwrap_or(usize::MAX)
+                            .saturating_add(1)
+                    ])));
                 }
                 let object = repository.find_object(id).map_err(io::Error::other)?;
                 Ok(Content::Bytes(Bytes::from(object.detach().data)))

@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
+};
 use arrow::datatypes::UInt16Type;
 use datafusion::prelude::SessionContext;
 use lode_facts::catalog::{ColumnType, Dataset, Scope, dataset, datasets};
@@ -47,7 +49,15 @@ pub struct Run {
 impl Run {
     pub fn new(run_id: impl Into<String>) -> Self {
         let datasets = DATASETS.to_vec();
-        Self { repo: "example/repo", run_id: run_id.into(), epoch: 0, sizing: Sizing::Count(3), target: 1 << 30, datasets, group: 3 }
+        Self {
+            repo: "example/repo",
+            run_id: run_id.into(),
+            epoch: 0,
+            sizing: Sizing::Count(3),
+            target: 1 << 30,
+            datasets,
+            group: 3,
+        }
     }
 }
 
@@ -67,10 +77,14 @@ pub fn rows(dataset: &Dataset, path: &str, version: u32) -> usize {
 fn column(ty: ColumnType, nullable: bool, seeds: &[u64]) -> ArrayRef {
     let some = |seed: u64| !nullable || seed % 3 != 0;
     match ty {
-        ColumnType::Int32 => Arc::new(seeds.iter().map(|s| some(*s).then_some((*s % 1000) as i32)).collect::<Int32Array>()),
+        ColumnType::Int32 => {
+            Arc::new(seeds.iter().map(|s| some(*s).then_some((*s % 1000) as i32)).collect::<Int32Array>())
+        }
         ColumnType::Int64 => Arc::new(seeds.iter().map(|s| some(*s).then_some(*s as i64)).collect::<Int64Array>()),
         ColumnType::Boolean => Arc::new(seeds.iter().map(|s| some(*s).then_some(s % 2 == 0)).collect::<BooleanArray>()),
-        ColumnType::Utf8 => Arc::new(seeds.iter().map(|s| some(*s).then(|| format!("text {s}"))).collect::<StringArray>()),
+        ColumnType::Utf8 => {
+            Arc::new(seeds.iter().map(|s| some(*s).then(|| format!("text {s}"))).collect::<StringArray>())
+        }
         ColumnType::Symbol => {
             let words = ["Name", "Call", "Attribute", "Load"];
             let values = seeds.iter().map(|s| some(*s).then(|| words[(*s % 4) as usize]));
@@ -88,7 +102,9 @@ fn batch(dataset: &Dataset, files: &[(String, u32)]) -> RecordBatch {
     let seeds = |column: usize| {
         let of_file = |(path, version): &(String, u32)| {
             let text = format!("{path} {version} {column}");
-            (0..rows(dataset, path, *version)).map(move |row| stable_hash(format!("{text} {row}").as_bytes())).collect::<Vec<_>>()
+            (0..rows(dataset, path, *version))
+                .map(move |row| stable_hash(format!("{text} {row}").as_bytes()))
+                .collect::<Vec<_>>()
         };
         files.iter().flat_map(of_file).collect::<Vec<_>>()
     };
@@ -98,7 +114,11 @@ fn batch(dataset: &Dataset, files: &[(String, u32)]) -> RecordBatch {
 
 fn report(dataset: &Dataset, path: &str, version: u32) -> DatasetReport {
     let batch = batch(dataset, &[(path.to_owned(), version)]);
-    DatasetReport { dataset: dataset.name.into(), rows: batch.num_rows() as i64, hash: rows_hash(&row_hashes(&batch).unwrap()) }
+    DatasetReport {
+        dataset: dataset.name.into(),
+        rows: batch.num_rows() as i64,
+        hash: rows_hash(&row_hashes(&batch).unwrap()),
+    }
 }
 
 fn state(lane: LaneId, path: &str, version: u32, wanted: &[&'static Dataset], old: Option<&StateRow>) -> StateRow {
@@ -138,9 +158,16 @@ fn change(run: &Run, path: &str, version: Option<u32>, old: Option<&BTreeMap<Lan
         };
         let produced = new.iter().flat_map(|n| &n.datasets).filter(is_new).cloned().collect();
         let says = new.is_some() && version.is_some_and(|v| v % 5 == 0);
-        let diagnostic = |n| Diagnostic { lane, severity: Severity::Warning, code: "odd".into(), message: format!("{n}"), bstart: None };
+        let diagnostic = |n| Diagnostic {
+            lane,
+            severity: Severity::Warning,
+            code: "odd".into(),
+            message: format!("{n}"),
+            bstart: None,
+        };
         let quarantined = new.as_ref().is_some_and(|n| n.status == "quarantined");
-        let quarantine = QuarantineRow { limits: "l".into(), limit: "cpu".into(), message: "too long".into(), attempts: 2 };
+        let quarantine =
+            QuarantineRow { limits: "l".into(), limit: "cpu".into(), message: "too long".into(), attempts: 2 };
         lanes.push(LaneChange {
             lane,
             old: before.cloned(),
@@ -154,7 +181,12 @@ fn change(run: &Run, path: &str, version: Option<u32>, old: Option<&BTreeMap<Lan
 }
 
 /// Plans a run over files: the plan, published, and each task's changes.
-pub async fn plan(lake: &Lake, run: &Run, files: &Files, state: &State) -> Result<(Base, EpochPlan, BTreeMap<String, Vec<FileChange>>)> {
+pub async fn plan(
+    lake: &Lake,
+    run: &Run,
+    files: &Files,
+    state: &State,
+) -> Result<(Base, EpochPlan, BTreeMap<String, Vec<FileChange>>)> {
     let base = Base::load(lake, run.repo).await?;
     let sizes = files.iter().map(|(path, version)| (path.as_str(), size(*version))).collect::<Vec<_>>();
     let map = match &base.shards {
@@ -202,7 +234,15 @@ pub async fn plan(lake: &Lake, run: &Run, files: &Files, state: &State) -> Resul
 }
 
 /// Runs one task.
-pub async fn execute(lake: &Lake, run: &Run, files: &Files, base: &Base, plan: &EpochPlan, shard: &str, changes: &[FileChange]) -> Result<Manifest> {
+pub async fn execute(
+    lake: &Lake,
+    run: &Run,
+    files: &Files,
+    base: &Base,
+    plan: &EpochPlan,
+    shard: &str,
+    changes: &[FileChange],
+) -> Result<Manifest> {
     let mut digest = WorklistDigest::default();
     changes.iter().for_each(|change| digest.push(&change.path, change.file_id));
     let task = base.task(plan, plan.shard(shard).unwrap(), digest.rows(), digest.text());
@@ -231,7 +271,14 @@ pub async fn execute(lake: &Lake, run: &Run, files: &Files, base: &Base, plan: &
     sink.finish(TaskOutcome { rows: digest.rows(), digest: digest.text(), counts, ..TaskOutcome::default() }).await
 }
 
-pub async fn execute_all(lake: &Lake, run: &Run, files: &Files, base: &Base, plan: &EpochPlan, work: &BTreeMap<String, Vec<FileChange>>) -> Result<()> {
+pub async fn execute_all(
+    lake: &Lake,
+    run: &Run,
+    files: &Files,
+    base: &Base,
+    plan: &EpochPlan,
+    work: &BTreeMap<String, Vec<FileChange>>,
+) -> Result<()> {
     for (shard, changes) in work {
         execute(lake, run, files, base, plan, shard, changes).await?;
     }
@@ -270,7 +317,8 @@ pub async fn dump(lake: &Lake, table: &str, repo: &str) -> Vec<String> {
     let context = SessionContext::new();
     let provider = opened.delta().table_provider().await.unwrap();
     context.register_table("t", provider).unwrap();
-    let columns = dataset.table_columns().filter(|c| c.name != "shard").map(|c| format!("\"{}\"", c.name)).collect::<Vec<_>>();
+    let columns =
+        dataset.table_columns().filter(|c| c.name != "shard").map(|c| format!("\"{}\"", c.name)).collect::<Vec<_>>();
     let sql = format!("select {} from t where repo = '{repo}'", columns.join(", "));
     let batches = context.sql(&sql).await.unwrap().collect().await.unwrap();
     lines(&batches)
@@ -278,7 +326,12 @@ pub async fn dump(lake: &Lake, table: &str, repo: &str) -> Vec<String> {
 
 pub fn lines(batches: &[RecordBatch]) -> Vec<String> {
     let text = arrow::util::pretty::pretty_format_batches(batches).unwrap().to_string();
-    let mut lines = text.lines().filter(|l| l.starts_with('|')).skip(1).map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
+    let mut lines = text
+        .lines()
+        .filter(|l| l.starts_with('|'))
+        .skip(1)
+        .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect::<Vec<_>>();
     lines.sort();
     lines
 }

@@ -8,7 +8,9 @@ use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::{DataFusionError, Result, exec_err, plan_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+};
 use lode_facts::catalog::Dataset;
 use lode_facts::extract::{FileRequest, LaneRequest};
 use lode_facts::file::{FileKind, FileMeta};
@@ -48,7 +50,8 @@ impl ContentFunction {
     /// The function that fills a dataset of a content lane.
     pub fn new(dataset: &'static Dataset, host: Option<HostHandle>) -> Self {
         let lane = dataset.lane.expect("functions are made of datasets that a lane fills");
-        let contents = [DataType::Utf8, DataType::Utf8View, DataType::LargeUtf8, DataType::Binary, DataType::BinaryView];
+        let contents =
+            [DataType::Utf8, DataType::Utf8View, DataType::LargeUtf8, DataType::Binary, DataType::BinaryView];
         let languages: &[DataType] = &[DataType::Utf8, DataType::Utf8View];
         let signatures = contents.iter().flat_map(|content| -> Vec<TypeSignature> {
             if lane == LaneId::Ts {
@@ -184,8 +187,9 @@ fn block_on<T: Send>(future: impl Future<Output = std::io::Result<T>> + Send) ->
     let wait = || runtime.block_on(future);
     let result = match runtime.runtime_flavor() {
         tokio::runtime::RuntimeFlavor::MultiThread => tokio::task::block_in_place(wait),
-        _ => std::thread::scope(|scope| scope.spawn(wait).join().map_err(|_| std::io::Error::other("extraction panicked")))?,
+        _ => std::thread::scope(|scope| {
+            scope.spawn(wait).join().map_err(|_| std::io::Error::other("extraction panicked"))
+        })?,
     };
     result.map_err(DataFusionError::IoError)
 }
-

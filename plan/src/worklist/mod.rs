@@ -5,7 +5,7 @@ mod row;
 mod shards;
 mod table;
 
-pub use query::{WANTED, WANTED_SCHEMA, Wanted, WantedWriter, STATE, worklist};
+pub use query::{STATE, WANTED, WANTED_SCHEMA, Wanted, WantedWriter, worklist};
 pub use row::{Action, WORK_SCHEMA, WorkRow, task_batch, work_rows};
 pub use shards::{StickyStates, WorklistSummary, write_worklist};
 pub use table::WorklistTable;

@@ -193,7 +193,10 @@ pub async fn worklist(ctx: &SessionContext, repo: &str, gone: Option<&[i64]>) ->
     let fingerprint = when(in_quarantine.clone(), concat(vec![col("fingerprint"), lit(":"), col("limits")]))
         .otherwise(col("fingerprint"))?;
     let action = when(col("file_id").is_null(), lit("delete"))
-        .when(!col("requested"), when(same_content.clone().or(col("old_file_id").is_null()), lit("keep")).otherwise(lit("delete"))?)
+        .when(
+            !col("requested"),
+            when(same_content.clone().or(col("old_file_id").is_null()), lit("keep")).otherwise(lit("delete"))?,
+        )
         .when(col("old_file_id").is_null(), lit("extract"))
         .when(!same_content.and(col("old_fingerprint").eq(fingerprint)), lit("extract"))
         .when(col("old_status").eq(lit("failed")).or(col("retry")), lit("extract"))

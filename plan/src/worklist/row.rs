@@ -112,11 +112,13 @@ pub fn task_batch(task: &ShardTask) -> RecordBatch {
 /// If the batch is not of a worklist.
 pub fn work_rows(batch: &RecordBatch) -> Result<(Option<ShardTask>, Vec<WorkRow>), PlanError> {
     let text = |name: &str| -> Result<StringArray, PlanError> {
-        let column = batch.column_by_name(name).ok_or_else(|| PlanError::worklist(format!("column {name} is missing")))?;
+        let column =
+            batch.column_by_name(name).ok_or_else(|| PlanError::worklist(format!("column {name} is missing")))?;
         Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
     };
     let names = |name: &str, row: usize| -> Result<Vec<String>, PlanError> {
-        let lists = batch.column_by_name(name).ok_or_else(|| PlanError::worklist(format!("column {name} is missing")))?;
+        let lists =
+            batch.column_by_name(name).ok_or_else(|| PlanError::worklist(format!("column {name} is missing")))?;
         let lists = lists.as_list::<i32>();
         if lists.is_null(row) {
             return Ok(vec![]);
@@ -125,7 +127,8 @@ pub fn work_rows(batch: &RecordBatch) -> Result<(Option<ShardTask>, Vec<WorkRow>
         Ok(items.as_string::<i32>().iter().flatten().map(str::to_owned).collect())
     };
     let numbers = |name: &str, row: usize| -> Result<Vec<i64>, PlanError> {
-        let lists = batch.column_by_name(name).ok_or_else(|| PlanError::worklist(format!("column {name} is missing")))?;
+        let lists =
+            batch.column_by_name(name).ok_or_else(|| PlanError::worklist(format!("column {name} is missing")))?;
         let lists = lists.as_list::<i32>();
         if lists.is_null(row) {
             return Ok(vec![]);

@@ -53,9 +53,8 @@ impl TableProvider for WorklistTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let url = ObjectStoreUrl::parse(&self.store).map_err(|e| DataFusionError::Plan(e.to_string()))?;
-        let groups = self.files.iter().map(|(path, size)| {
-            FileGroup::new(vec![PartitionedFile::new(path.clone(), *size)])
-        });
+        let groups =
+            self.files.iter().map(|(path, size)| FileGroup::new(vec![PartitionedFile::new(path.clone(), *size)]));
         let config = FileScanConfigBuilder::new(url, Arc::new(ParquetSource::new(Arc::clone(&WORK_SCHEMA))))
             .with_file_groups(groups.collect())
             .with_projection_indices(projection.cloned())?
