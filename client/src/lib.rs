@@ -5,3 +5,7 @@ pub mod query;
 pub mod report;
 pub mod run;
 pub mod scan;
+
+// Also of worker processes, so that limits of memory are tested with the allocator they meet in the field.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,4 +1,5 @@
 //! Plans that travel: nodes and tables survive the wire, and a shard stays one partition.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not known as tests")]
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
 //! The worklist query: what it asks for in each situation, and that it means the same in another session.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not known as tests")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

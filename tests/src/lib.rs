@@ -20,7 +20,7 @@ pub fn cache() -> PathBuf {
 }
 
 /// Where cargo put the binaries of this build.
-pub(crate) fn profile_directory() -> PathBuf {
+pub fn profile_directory() -> PathBuf {
     let test = std::env::current_exe().expect("a running test has a path");
     test.ancestors().nth(2).expect("tests lie in <target>/<profile>/deps").to_path_buf()
 }

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod changes;
+mod cluster;
 mod concurrent;
 mod fuzz;
 mod incremental;

@@ -50,6 +50,28 @@ pub struct EmbeddedCluster {
     context: SessionContext,
 }
 
+/// An executor of Lode's plans: its sessions know the extraction host and Lode's functions.
+pub fn executor_options(scheduler: String, wire: &Wire, workers: usize, host: &HostHandle) -> ExecutorOptions {
+    let task_config = {
+        let (wire, host) = (wire.clone(), host.clone());
+        Arc::new(move || wire.apply(configure(SessionConfig::new(), Some(&host))))
+    };
+    let runtime = Arc::new(|_: &SessionConfig| Ok(Arc::default()));
+    ExecutorOptions {
+        wire: wire.clone(),
+        vcores: workers.try_into().unwrap_or(std::num::NonZeroUsize::MIN),
+        functions: Arc::new(functions(host)),
+        ..ExecutorOptions::new(scheduler, codecs(), task_config, runtime)
+    }
+}
+
+/// A scheduler of Lode's plans.
+pub fn scheduler_options(wire: &Wire) -> SchedulerOptions {
+    let session = Arc::new(|config: SessionConfig| session_state(config, Arc::default(), None));
+    let config = Arc::new(|| configure(SessionConfig::new(), None));
+    SchedulerOptions { wire: wire.clone(), ..SchedulerOptions::new(session, config, codecs()) }
+}
+
 /// How Lode's plans travel.
 pub fn codecs() -> Codecs {
     Codecs { logical: Arc::new(LogicalCodec::default()), physical: Arc::new(PhysicalCodec::default()) }
@@ -74,22 +96,8 @@ impl EmbeddedCluster {
         let handle = HostHandle(host.clone());
         let (codecs, wire) = (codecs(), Wire::private());
 
-        let session = Arc::new(|config: SessionConfig| session_state(config, Arc::default(), None));
-        let config = Arc::new(|| configure(SessionConfig::new(), None));
-        let options = SchedulerOptions { wire: wire.clone(), ..SchedulerOptions::new(session, config, codecs.clone()) };
-        let scheduler = server::start(TcpListener::bind(("127.0.0.1", 0))?, options).await?;
-
-        let task_config = {
-            let (wire, handle) = (wire.clone(), handle.clone());
-            Arc::new(move || wire.apply(configure(SessionConfig::new(), Some(&handle))))
-        };
-        let runtime = Arc::new(|_: &SessionConfig| Ok(Arc::default()));
-        let options = ExecutorOptions {
-            wire: wire.clone(),
-            vcores: workers.try_into().unwrap_or(std::num::NonZeroUsize::MIN),
-            functions: Arc::new(functions(&handle)),
-            ..ExecutorOptions::new(scheduler.url(), codecs.clone(), task_config, runtime)
-        };
+        let scheduler = server::start(TcpListener::bind(("127.0.0.1", 0))?, scheduler_options(&wire)).await?;
+        let options = executor_options(scheduler.url(), &wire, workers, &handle);
         let executor = cluster::start(options).await?;
 
         let config = wire.apply(SessionConfig::new());

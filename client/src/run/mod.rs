@@ -22,7 +22,7 @@ use lode_lake::{commit, history, layout, retry};
 use lode_plan::host::{ContentSource, ShardEvent};
 use lode_plan::inputs::{KeptRun, RunRequest, inputs, kept_files};
 
-pub use cluster::{EmbeddedCluster, codecs, functions};
+pub use cluster::{EmbeddedCluster, codecs, executor_options, functions, scheduler_options};
 pub use request::ExtractRequest;
 
 use crate::report::{Phase, Progress, RunError, RunObserver, RunState, RunSummary};
