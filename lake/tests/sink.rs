@@ -1,4 +1,5 @@
 //! The sink: whatever the history, the tables equal a rebuild, and the change feed tells the way from one to the other.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not known as tests")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! A planner and an executor in miniature over synthetic rows, so that the Delta side can be driven without parsers.
 
-#![allow(dead_code, missing_docs)]
+#![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -75,7 +75,7 @@ pub fn rows(dataset: &Dataset, path: &str, version: u32) -> usize {
 }
 
 fn column(ty: ColumnType, nullable: bool, seeds: &[u64]) -> ArrayRef {
-    let some = |seed: u64| !nullable || seed % 3 != 0;
+    let some = |seed: u64| !nullable || !seed.is_multiple_of(3);
     match ty {
         ColumnType::Int32 => {
             Arc::new(seeds.iter().map(|s| some(*s).then_some((*s % 1000) as i32)).collect::<Int32Array>())
@@ -123,7 +123,7 @@ fn report(dataset: &Dataset, path: &str, version: u32) -> DatasetReport {
 
 fn state(lane: LaneId, path: &str, version: u32, wanted: &[&'static Dataset], old: Option<&StateRow>) -> StateRow {
     let key = format!("content {version}");
-    let quarantined = lane == LaneId::Ast && version % 7 == 0;
+    let quarantined = lane == LaneId::Ast && version.is_multiple_of(7);
     let kept = old.filter(|old| old.content_key == key && !quarantined);
     let has = |d: &Dataset| wanted.iter().any(|w| w.name == d.name) || kept.is_some_and(|k| k.report(d.name).is_some());
     let reports = lane.datasets().filter(|d| has(d)).map(|d| report(d, path, version));
