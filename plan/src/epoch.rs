@@ -45,7 +45,7 @@ pub struct Work {
     pub bytes: u64,
 }
 
-/// Plans an epoch on the repository's newest commit and keeps it on the lake; planning it again gives the kept one.
+/// Plans an epoch on a base and keeps it on the lake; planning it again gives the kept one.
 ///
 /// # Errors
 /// If the lake can't be read or written.
@@ -53,6 +53,7 @@ pub async fn plan_epoch(
     lake: &Lake,
     context: &SessionContext,
     run: &KeptRun<'_>,
+    base: &Base,
     epoch: u32,
     files: &[PlannedFile],
     started_at: i64,
@@ -65,8 +66,7 @@ pub async fn plan_epoch(
         repo: request.repo.clone(),
         order: request.order(),
     };
-    let base = Base::load(lake, &request.repo).await?;
-    register_tables(lake, context, run, &base).await?;
+    register_tables(lake, context, run, base).await?;
     // The diff tells the truth about deletions only when it starts where the lake is.
     let at = base.last.as_ref().and_then(|last| last.git_commit.as_ref());
     let follows = request.changed_since.is_none() || request.changed_since.as_ref() == at;
@@ -74,7 +74,7 @@ pub async fn plan_epoch(
     let query = worklist(context, &request.repo, gone).await?;
     let artifacts = artifacts::of_plan(&context.state(), "worklist", query.logical_plan()).await?;
 
-    let map = shard_map(&base, request, files);
+    let map = shard_map(base, request, files);
     let plan = EpochPlan {
         run_id: run_id.into(),
         epoch,
@@ -111,7 +111,7 @@ pub async fn plan_epoch(
     let seen: HashSet<i64> = files.iter().map(|file| file.file_id).collect();
     let deleted = summary.touched.iter().filter(|(id, _)| !seen.contains(id)).count() as u64;
     let counts = counts(files, &extracted, &sticky, deleted);
-    let complete_datasets = complete_datasets(&base, request, follows, &summary.changed_lanes);
+    let complete_datasets = complete_datasets(base, request, follows, &summary.changed_lanes);
     let tasks = summary.files.iter().map(|(shard, _)| shard.clone()).collect();
     let plan = EpochPlan { tasks, complete_datasets, counts, ..plan }.publish(lake).await?;
     let todo = files.iter().filter(|file| file.included && extracted.contains(&file.file_id));

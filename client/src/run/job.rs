@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arrow::array::{AsArray, RecordBatch};
+use lode_lake::base::Base;
 use lode_lake::plan::EpochPlan;
 use lode_lake::store::Lake;
 use lode_plan::artifacts::{self, Artifact};
@@ -28,16 +29,26 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Runs epochs until one is committed; `kept` is the last one that was planned before, if any.
-    pub async fn run(&self, files: &[PlannedFile], mut kept: Option<EpochPlan>) -> Result<(), Failure> {
+    /// Runs epochs until one is committed; `kept` is the last one that was planned before, if any, `base` what a new one
+    /// may be planned on.
+    pub async fn run(
+        &self,
+        files: &[PlannedFile],
+        mut kept: Option<EpochPlan>,
+        mut base: Option<Base>,
+    ) -> Result<(), Failure> {
         let mut number = kept.as_ref().map_or(0, |plan| plan.epoch);
         while number < MAX_EPOCHS {
             let planning = Instant::now();
             let epoch = match kept.take() {
                 Some(plan) => resumed_epoch(self.lake, plan, self.run.request),
                 None => {
+                    let base = match base.take() {
+                        Some(base) => base,
+                        None => Base::load(self.lake, &self.run.request.repo).await?,
+                    };
                     let context = self.cluster.context();
-                    plan_epoch(self.lake, context, &self.run, number, files, now_micros()).await?
+                    plan_epoch(self.lake, context, &self.run, &base, number, files, now_micros()).await?
                 }
             };
             let planned = planning.elapsed();

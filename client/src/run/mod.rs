@@ -136,7 +136,8 @@ impl Run {
             self.warn(warning);
         }
         self.observer.phase(Phase::Planning);
-        self.check_origin(lake, &scanned).await?;
+        let base = Base::load(lake, &scanned.repo).await?;
+        check_origin(&base, &scanned)?;
         let retried = retry::retried(lake, &scanned.repo).await?;
         let asked = run_request(&request, &scanned, retried);
         let metas: Vec<_> = scanned.files.into_iter().map(|file| file.meta).collect();
@@ -165,7 +166,9 @@ impl Run {
         self.observer.started(&self.run_id, &asked.repo);
         let kept = EpochPlan::last(lake, &self.run_id).await?;
         let run = KeptRun { run_id: &self.run_id, digest: &inputs.digest, request: &asked };
-        Job { lake, run, cluster, observer: self.observer.as_ref(), progress }.run(&inputs.files, kept).await?;
+        Job { lake, run, cluster, observer: self.observer.as_ref(), progress }
+            .run(&inputs.files, kept, Some(base))
+            .await?;
         retry::clear(lake, &asked.repo, &asked.retried).await?;
         self.report_commit(lake).await
     }
@@ -195,24 +198,11 @@ impl Run {
         let progress = Arc::new(Mutex::new(Progress::default()));
         let cluster = EmbeddedCluster::start(workers(workers_asked), Some(self.listener(&progress))).await?;
         let job = Job { lake: &lake, run, cluster: &cluster, observer: self.observer.as_ref(), progress: &progress };
-        let result = job.run(&files, kept).await;
+        let result = job.run(&files, kept, None).await;
         cluster.stop().await;
         result?;
         retry::clear(&lake, &asked.repo, &asked.retried).await?;
         self.report_commit(&lake).await
-    }
-
-    /// The same name from elsewhere would mix two repositories' files.
-    async fn check_origin(&self, lake: &Lake, scanned: &Scan) -> Result<(), Failure> {
-        let known = Base::load(lake, &scanned.repo).await?.origin.flatten();
-        match (known, &scanned.origin) {
-            (Some(known), Some(origin)) if known != *origin => Err(Refusal::new(
-                format!("the lake has a repository {:?} from {known}, this one is from {origin}", scanned.repo),
-                "give this one another name with --repo",
-            )
-            .into()),
-            _ => Ok(()),
-        }
     }
 
     /// Whether the run has been committed before; completes its tables if they are not.
@@ -285,6 +275,17 @@ impl Run {
             _ => hint(source.as_ref()),
         };
         Err(RunError { summary: Box::new(self.summary), source })
+    }
+}
+
+/// The same name from elsewhere would mix two repositories' files.
+fn check_origin(base: &Base, scanned: &Scan) -> Result<(), Refusal> {
+    match (base.origin.as_ref().and_then(Option::as_ref), &scanned.origin) {
+        (Some(known), Some(origin)) if known != origin => Err(Refusal::new(
+            format!("the lake has a repository {:?} from {known}, this one is from {origin}", scanned.repo),
+            "give this one another name with --repo",
+        )),
+        _ => Ok(()),
     }
 }
 
