@@ -7,6 +7,7 @@ mod bad_input;
 mod changes;
 mod cluster;
 mod concurrent;
+mod explain;
 mod fuzz;
 mod incremental;
 mod isolation;
