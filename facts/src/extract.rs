@@ -154,7 +154,7 @@ impl FileReport {
 pub struct GroupOutput {
     /// One report a file, in the order they were extracted.
     pub files: Vec<FileReport>,
-    /// One batch a dataset with rows, in catalog order; rows in the order of files.
+    /// One batch a dataset with rows, in the order of lanes; rows in the order of files.
     pub tables: Vec<(&'static Dataset, RecordBatch)>,
 }
 
@@ -162,7 +162,7 @@ pub struct GroupOutput {
 pub trait Session: Send {
     /// Adds the rows of one file to the wanted tables.
     fn extract(&mut self, file: &Source<'_>, request: &LaneRequest, diagnostics: &mut Vec<Diagnostic>) -> LaneStatus;
-    /// Its tables, in catalog order.
+    /// Its tables, in the order of the catalog.
     fn tables(&mut self) -> Vec<&mut dyn Table>;
 }
 

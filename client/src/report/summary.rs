@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use lode_lake::manifest::FileCounts;
 use serde::{Deserialize, Serialize};
 
 /// How a run ended.
@@ -28,32 +29,6 @@ impl RunState {
             Self::Cancelled => "cancelled",
             Self::Resumable => "resumable",
         }
-    }
-}
-
-/// Files by state. All but `deleted` add up to `scanned`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileCounts {
-    /// Files of the scan: what git ignores is left out, symlinks and special files are in.
-    pub scanned: u64,
-    /// Files whose facts are new.
-    pub extracted: u64,
-    /// Files whose facts were there already.
-    pub unchanged: u64,
-    /// Files left out by a rule.
-    pub skipped: u64,
-    /// Files that could not be read.
-    pub failed: u64,
-    /// Files that broke a limit.
-    pub quarantined: u64,
-    /// Files that are gone since the last run.
-    pub deleted: u64,
-}
-
-impl FileCounts {
-    /// Whether every scanned file is in exactly one state.
-    pub fn add_up(&self) -> bool {
-        self.extracted + self.unchanged + self.skipped + self.failed + self.quarantined == self.scanned
     }
 }
 
