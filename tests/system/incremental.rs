@@ -1,5 +1,6 @@
 //! After any change, an incremental run leaves the tables of a clean rebuild, and does only what changed.
 
+use lode_tests::command::Output;
 use lode_tests::lake::Lake;
 use lode_tests::repo::{Repo, python_module};
 
@@ -120,4 +121,15 @@ fn repositories_share_a_lake() {
     let tables = lake.tables();
     assert_eq!(tables.number("SELECT count(*) FROM repo_files WHERE repo = 'a'"), 9);
     assert_eq!(tables.number("SELECT count(*) FROM repo_files WHERE repo = 'b'"), 15);
+}
+
+#[test]
+fn a_quiet_run_that_succeeds_says_nothing() {
+    let repo = Repo::sample(12);
+    let lake = Lake::default();
+    for _ in 0..3 {
+        let output = Output::of(lake.extraction(repo.root(), &["--quiet"]).env_remove("LODE_LOG")).ok();
+        assert_eq!(output.stderr, "");
+        repo.write("api/m0.py", format!("x = {}\n", output.stdout.len()));
+    }
 }

@@ -168,8 +168,13 @@ async fn run(command: Command) -> Outcome {
     }
 }
 
+/// The embedded scheduler and executor end together, and the scheduler then complains that it can't hear itself. What
+/// goes wrong with a job comes back as the job's error.
+const SHUTDOWN_NOISE: &str = "ballista_scheduler::state=off";
+
 fn log(level: &str) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(level).map_err(|e| {
+    let directives = if level.contains('=') { level.to_owned() } else { format!("{level},{SHUTDOWN_NOISE}") };
+    let filter = EnvFilter::try_new(directives).map_err(|e| {
         Failure::usage(format!("`{level}` is no log level: {e}")).hint("use error, warn, info, debug or trace")
     })?;
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
