@@ -5,6 +5,18 @@ use serde::{Deserialize, Serialize};
 use crate::hash::stable_hash;
 use crate::language::Language;
 
+/// A path as tables show it: bytes that are not UTF-8 as `\xhh`.
+pub fn escape(path: &[u8]) -> String {
+    let mut text = String::with_capacity(path.len());
+    for chunk in path.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
 /// What a scanned path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

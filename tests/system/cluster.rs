@@ -1,6 +1,7 @@
 //! The same job on a cluster of several processes: a scheduler here, executors elsewhere.
 
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -106,6 +107,8 @@ fn executors_in_other_processes_do_the_same_job() {
 #[test]
 fn functions_run_on_executors() {
     let repo = Repo::sample(6);
+    let odd = std::ffi::OsStr::from_bytes(b"odd-\xff.py");
+    std::fs::write(repo.root().join(odd), "x = 1\n").unwrap();
     repo.write("api/only.py", "import os\n\ndef one(a, b):\n    return os.getcwd()\n");
     Runtime::new().unwrap().block_on(async {
         let cluster = Cluster::start(1).await;
@@ -118,5 +121,7 @@ fn functions_run_on_executors() {
         let sql = format!("SELECT count(*) AS files FROM files('{}', 'only.py')", repo.root().display());
         let rows = cluster.sql("files", &sql).await;
         assert!(rows.contains("| 1 "), "{rows}");
+        let rows = cluster.sql("odd", &format!("SELECT path FROM files('{}', 'odd-*')", repo.root().display())).await;
+        assert!(rows.contains(r"odd-\xff.py"), "a name that is not UTF-8 is a row: {rows}");
     });
 }

@@ -3,20 +3,9 @@
 use std::path::Path;
 
 use gix::bstr::ByteSlice;
+pub use lode_facts::file::escape;
 
 use super::ScanError;
-
-/// A path as tables show it: bytes that are not UTF-8 as `\xhh`.
-pub fn escape(path: &[u8]) -> String {
-    let mut text = String::with_capacity(path.len());
-    for chunk in path.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
-}
 
 /// A remote's URL without scheme, user, password, default port and `.git`, its host in lower case:
 /// `github.com/owner/name`. `None` for what names no host: a path would tie the identity to one machine.

@@ -22,7 +22,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, stream};
 use lode_facts::catalog::{Dataset, Scope, dataset, datasets};
 use lode_facts::extract::{FileRequest, GroupOutput, LaneRequest};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::{FileKind, FileMeta, escape};
 use lode_facts::hash::file_id;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -228,21 +228,22 @@ fn request(
         return Ok(None);
     }
     let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
-    let Some(path) = relative.to_str() else { return Ok(None) };
+    let bytes = relative.as_os_str().as_bytes();
+    let path = escape(bytes);
     let metadata = entry.metadata().map_err(|e| DataFusionError::Execution(e.to_string()))?;
     let executable = metadata.permissions().mode() & 0o111 != 0;
     let meta = FileMeta {
         repo: String::new(),
-        path: path.to_owned(),
-        path_bytes: None,
-        file_id: file_id("", relative.as_os_str().as_bytes()),
+        path_bytes: std::str::from_utf8(bytes).is_err().then(|| bytes.to_vec()),
+        file_id: file_id("", bytes),
         kind: FileKind::File,
         size: metadata.len() as i64,
         sha256: None,
         mode: if executable { 0o100_755 } else { 0o100_644 },
         git_blob: None,
         tracked: None,
-        language: Language::detect(path, &[]),
+        language: Language::detect(&path, &[]),
+        path,
         included: true,
         rule: "default".into(),
     };
