@@ -1,5 +1,5 @@
-//! The bare loop: the same extractors, columns and Parquet settings as Lode, as many threads, and nothing else. No
-//! engine, no isolation, no Delta.
+//! The bare loop: the same extractors, columns, encoder and Parquet settings as Lode, as many threads, and nothing else.
+//! No engine, no isolation, no Delta. With the general Parquet writer it is the loop that others would write.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,6 +10,7 @@ use std::thread;
 
 use arrow::array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
+use lode_encode::FileWriter;
 use lode_facts::catalog::{Dataset, dataset};
 use lode_facts::extract::{Extractor, FileReport, FileRequest, GroupOutput, LaneRequest};
 use lode_facts::file::{FileKind, FileMeta};
@@ -18,9 +19,6 @@ use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
 use parquet::arrow::ArrowWriter;
-
-#[path = "../../lake/src/encoding.rs"]
-mod encoding;
 
 /// Facts of so many bytes are written at once.
 const GROUP_BYTES: usize = 16 << 20;
@@ -34,6 +32,9 @@ pub struct Args {
     threads: usize,
     #[arg(long, value_delimiter = ',')]
     datasets: Vec<String>,
+    /// Writes with the general Parquet writer instead of Lode's.
+    #[arg(long)]
+    general: bool,
 }
 
 /// Extracts every file and prints how many files and rows there were.
@@ -50,7 +51,7 @@ pub fn run(args: &Args) -> io::Result<()> {
                 // Parsers may recurse as deep as in a worker process.
                 let builder = thread::Builder::new().stack_size(64 << 20);
                 builder.spawn_scoped(scope, move || -> io::Result<()> {
-                    let mut writer = Writer::new(&args.out, thread);
+                    let mut writer = Writer::new(&args.out, thread, args.general);
                     let mut extractor = Extractor::new(&Options::default(), &Limits::default());
                     while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let content = fs::read(args.root.join(path))?;
@@ -118,12 +119,19 @@ fn request(path: &str, size: usize, lanes: &[LaneRequest]) -> FileRequest {
 struct Writer {
     prefix: PathBuf,
     paths: Vec<String>,
-    files: Vec<(&'static str, ArrowWriter<File>)>,
+    general: bool,
+    files: Vec<(&'static str, Output)>,
+}
+
+/// Whose encoder writes.
+enum Output {
+    Own(FileWriter<File>),
+    General(ArrowWriter<File>),
 }
 
 impl Writer {
-    fn new(out: &Path, thread: usize) -> Self {
-        Self { prefix: out.join(format!("part-{thread}")), paths: vec![], files: vec![] }
+    fn new(out: &Path, thread: usize, general: bool) -> Self {
+        Self { prefix: out.join(format!("part-{thread}")), paths: vec![], general, files: vec![] }
     }
 
     /// Writes a group and returns its rows.
@@ -137,20 +145,31 @@ impl Writer {
                 Some(at) => at,
                 None => {
                     let file = File::create(self.prefix.with_extension(format!("{}.parquet", dataset.name)))?;
-                    let properties = encoding::properties(&batch.schema()).into_builder();
-                    let properties = properties.set_max_row_group_row_count(Some(encoding::GROUP_ROWS)).build();
-                    self.files.push((dataset.name, ArrowWriter::try_new(file, batch.schema(), Some(properties))?));
+                    let stored = dataset.file_schema();
+                    let output = if self.general {
+                        let properties = Some(lode_encode::properties(&stored));
+                        Output::General(ArrowWriter::try_new(file, batch.schema(), properties)?)
+                    } else {
+                        Output::Own(FileWriter::new(file, stored)?)
+                    };
+                    self.files.push((dataset.name, output));
                     self.files.len() - 1
                 }
             };
-            self.files[at].1.write(&batch)?;
+            match &mut self.files[at].1 {
+                Output::Own(file) => file.write(&batch)?,
+                Output::General(file) => file.write(&batch)?,
+            }
         }
         Ok(rows)
     }
 
     fn close(self) -> io::Result<()> {
-        for (_, file) in self.files {
-            file.close()?;
+        for (_, output) in self.files {
+            match output {
+                Output::Own(mut file) => drop(file.finish()?),
+                Output::General(file) => drop(file.close()?),
+            }
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! `cargo run --release -p lode-benches -- --workload ast`: Lode, a bare loop over the same parsers (the ceiling) and a
+//! `cargo run --release --bin lode-benches -- --workload ast`: Lode, a bare loop over the same parsers (the ceiling) and a
 //! hand-written Python pipeline (the peer) over the same files, side by side.
 //!
 //! Every contender is a process of its own; CPU time and memory count its children. Nothing is asserted: machines differ.
@@ -119,8 +119,10 @@ impl Contenders {
         let lode = best(repeat, |out| Ok(self.lode(workload, corpus, out)))?;
         report.row("lode", corpus, &lode, None);
         if workload.ceiling {
-            let ceiling = best(repeat, |out| self.ceiling(workload, corpus, out))?;
-            report.row("ceiling", corpus, &ceiling, Some(&lode));
+            for (name, general) in [("ceiling", false), ("general writer", true)] {
+                let ceiling = best(repeat, |out| self.ceiling(workload, corpus, out, general))?;
+                report.row(name, corpus, &ceiling, Some(&lode));
+            }
         }
         if workload.peer {
             // The peer is slow and its times are steady.
@@ -139,10 +141,11 @@ impl Contenders {
         command
     }
 
-    fn ceiling(&self, workload: &Workload, corpus: &Corpus, out: &Path) -> io::Result<Command> {
+    fn ceiling(&self, workload: &Workload, corpus: &Corpus, out: &Path, general: bool) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("ceiling").arg(&corpus.root).arg(out.join("parquet"));
         command.args(["--threads", &self.workers, "--datasets", &workload.datasets.join(",")]);
+        command.args(general.then_some("--general"));
         Ok(command)
     }
 

@@ -25,6 +25,8 @@ pub enum ColumnType {
     Utf8,
     /// Text drawn from a small vocabulary: sent as a dictionary, stored as text.
     Symbol,
+    /// Text that repeats: sent as a dictionary of the group's words, stored as text.
+    Words,
     /// Raw bytes.
     Binary,
     /// List of text.
@@ -40,6 +42,7 @@ impl ColumnType {
     pub fn sent(self) -> DataType {
         match self {
             Self::Symbol => DataType::Dictionary(Box::new(DataType::UInt16), Box::new(DataType::Utf8)),
+            Self::Words => DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8)),
             other => other.stored(),
         }
     }
@@ -51,7 +54,7 @@ impl ColumnType {
             Self::Int32 => DataType::Int32,
             Self::Int64 => DataType::Int64,
             Self::Boolean => DataType::Boolean,
-            Self::Utf8 | Self::Symbol => DataType::Utf8,
+            Self::Utf8 | Self::Symbol | Self::Words => DataType::Utf8,
             Self::Binary => DataType::Binary,
             Self::Utf8List => list(DataType::Utf8),
             Self::Int64List => list(DataType::Int64),

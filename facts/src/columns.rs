@@ -6,9 +6,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, UInt16Array,
+    ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, DictionaryArray, Int32Array, Int64Array, RecordBatch,
+    StringArray, UInt16Array, UInt32Array,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::catalog::{ColumnType, Dataset};
 
@@ -63,13 +66,13 @@ macro_rules! primitive {
                 std::mem::size_of_val(self.0.as_slice())
             }
             fn finish(&mut self) -> ArrayRef {
-                Arc::new($array::new(ScalarBuffer::from(std::mem::take(&mut self.0)), None))
+                Arc::new($array::new(ScalarBuffer::from(renew(&mut self.0)), None))
             }
         }
 
         #[doc = concat!("Nullable `", stringify!($native), "` values.")]
         #[derive(Debug, Default)]
-        pub struct $opt(Vec<$native>, Vec<bool>);
+        pub struct $opt(Vec<$native>, Validity);
         impl $opt {
             /// Appends a value or a null.
             #[inline]
@@ -94,8 +97,8 @@ macro_rules! primitive {
                 std::mem::size_of_val(self.0.as_slice())
             }
             fn finish(&mut self) -> ArrayRef {
-                let nulls = nulls(std::mem::take(&mut self.1));
-                Arc::new($array::new(ScalarBuffer::from(std::mem::take(&mut self.0)), nulls))
+                let nulls = self.1.finish();
+                Arc::new($array::new(ScalarBuffer::from(renew(&mut self.0)), nulls))
             }
         }
     };
@@ -104,8 +107,38 @@ macro_rules! primitive {
 primitive!(Int32, OptInt32, i32, Int32Array, Int32);
 primitive!(Int64, OptInt64, i64, Int64Array, Int64);
 
-fn nulls(valid: Vec<bool>) -> Option<NullBuffer> {
-    if valid.iter().all(|v| *v) { None } else { Some(NullBuffer::new(BooleanBuffer::from(valid))) }
+/// Most values that room is made for in advance.
+const ROOM: usize = 1 << 18;
+
+/// Takes the values, and leaves room for as many: one group of files is much like the next.
+fn renew<T>(values: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(values.len().min(ROOM));
+    std::mem::replace(values, room)
+}
+
+/// Which rows have a value.
+#[derive(Debug)]
+struct Validity(BooleanBufferBuilder);
+
+impl Default for Validity {
+    fn default() -> Self {
+        Self(BooleanBufferBuilder::new(0))
+    }
+}
+
+impl Validity {
+    #[inline]
+    fn push(&mut self, valid: bool) {
+        self.0.append(valid);
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.0.truncate(rows);
+    }
+
+    fn finish(&mut self) -> Option<NullBuffer> {
+        Some(NullBuffer::new(self.0.finish())).filter(|nulls| nulls.null_count() > 0)
+    }
 }
 
 /// Non-null booleans.
@@ -187,6 +220,12 @@ impl Varlen {
         self.ends.push(i32::try_from(self.data.len()).expect("a group of files holds less than 2 GiB of text"));
     }
 
+    #[inline]
+    fn value(&self, row: usize) -> &[u8] {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
+        &self.data[start..self.ends[row] as usize]
+    }
+
     fn truncate(&mut self, rows: usize) {
         self.ends.truncate(rows);
         self.data.truncate(self.ends.last().map_or(0, |end| *end as usize));
@@ -196,7 +235,7 @@ impl Varlen {
         let mut offsets = Vec::with_capacity(self.ends.len() + 1);
         offsets.push(0);
         offsets.append(&mut self.ends);
-        (OffsetBuffer::new(ScalarBuffer::from(offsets)), std::mem::take(&mut self.data))
+        (OffsetBuffer::new(ScalarBuffer::from(offsets)), renew(&mut self.data))
     }
 }
 
@@ -234,7 +273,7 @@ macro_rules! varlen {
 
         #[doc = concat!("Nullable `", stringify!($value), "` values.")]
         #[derive(Debug, Default)]
-        pub struct $opt(Varlen, Vec<bool>);
+        pub struct $opt(Varlen, Validity);
         impl $opt {
             /// Appends a value or a null.
             #[inline]
@@ -260,7 +299,7 @@ macro_rules! varlen {
             }
             fn finish(&mut self) -> ArrayRef {
                 let (offsets, data) = self.0.finish();
-                Arc::new($build(offsets, data, nulls(std::mem::take(&mut self.1))))
+                Arc::new($build(offsets, data, self.1.finish()))
             }
         }
     };
@@ -342,14 +381,14 @@ impl Builder for Symbol {
         2 * self.keys.len()
     }
     fn finish(&mut self) -> ArrayRef {
-        let keys = UInt16Array::new(ScalarBuffer::from(std::mem::take(&mut self.keys)), None);
+        let keys = UInt16Array::new(ScalarBuffer::from(renew(&mut self.keys)), None);
         Arc::new(DictionaryArray::new(keys, Arc::new(StringArray::from(self.values.clone()))))
     }
 }
 
 /// Like [`Symbol`], with nulls.
 #[derive(Debug, Default)]
-pub struct OptSymbol(Symbol, Vec<bool>);
+pub struct OptSymbol(Symbol, Validity);
 
 impl OptSymbol {
     /// Appends a value or a null.
@@ -380,9 +419,109 @@ impl Builder for OptSymbol {
         self.0.bytes()
     }
     fn finish(&mut self) -> ArrayRef {
-        let nulls = nulls(std::mem::take(&mut self.1));
-        let keys = UInt16Array::new(ScalarBuffer::from(std::mem::take(&mut self.0.keys)), nulls);
+        let nulls = self.1.finish();
+        let keys = UInt16Array::new(ScalarBuffer::from(renew(&mut self.0.keys)), nulls);
         Arc::new(DictionaryArray::new(keys, Arc::new(StringArray::from(self.0.values.clone()))))
+    }
+}
+
+/// Text that repeats, as identifiers do: each word is kept once, and rows hold its key. What reads the column then hashes
+/// and copies a word once a group of files instead of once a row.
+#[derive(Debug, Default)]
+pub struct Words {
+    keys: Vec<u32>,
+    words: Varlen,
+    table: HashTable<u32>,
+}
+
+impl Words {
+    /// Appends a value.
+    #[inline]
+    pub fn push(&mut self, value: &str) {
+        let key = self.key(value.as_bytes());
+        self.keys.push(key);
+    }
+
+    #[inline]
+    fn key(&mut self, value: &[u8]) -> u32 {
+        let Self { words, table, .. } = self;
+        let hash = xxh3_64(value);
+        match table.find(hash, |key| words.value(*key as usize) == value) {
+            Some(key) => *key,
+            None => {
+                let key = words.ends.len() as u32;
+                words.push(value);
+                table.insert_unique(hash, key, |key| xxh3_64(words.value(*key as usize)));
+                key
+            }
+        }
+    }
+
+    fn take(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
+        self.table.clear();
+        let (offsets, data) = self.words.finish();
+        // SAFETY: only whole `str` values were appended.
+        let words = unsafe { StringArray::new_unchecked(offsets, data.into(), None) };
+        let keys = ScalarBuffer::from(renew(&mut self.keys));
+        Arc::new(DictionaryArray::new(UInt32Array::new(keys, nulls), Arc::new(words)))
+    }
+}
+
+impl Typed for Words {
+    const TYPE: ColumnType = ColumnType::Words;
+    const NULLABLE: bool = false;
+}
+
+impl Builder for Words {
+    fn len(&self) -> usize {
+        self.keys.len()
+    }
+    fn truncate(&mut self, rows: usize) {
+        self.keys.truncate(rows);
+    }
+    fn bytes(&self) -> usize {
+        4 * (self.keys.len() + self.words.ends.len()) + self.words.data.len()
+    }
+    fn finish(&mut self) -> ArrayRef {
+        self.take(None)
+    }
+}
+
+/// Like [`Words`], with nulls.
+#[derive(Debug, Default)]
+pub struct OptWords(Words, Validity);
+
+impl OptWords {
+    /// Appends a value or a null.
+    #[inline]
+    pub fn push(&mut self, value: Option<&str>) {
+        match value {
+            Some(value) => self.0.push(value),
+            None => self.0.keys.push(0),
+        }
+        self.1.push(value.is_some());
+    }
+}
+
+impl Typed for OptWords {
+    const TYPE: ColumnType = ColumnType::Words;
+    const NULLABLE: bool = true;
+}
+
+impl Builder for OptWords {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn truncate(&mut self, rows: usize) {
+        self.0.truncate(rows);
+        self.1.truncate(rows);
+    }
+    fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+    fn finish(&mut self) -> ArrayRef {
+        let nulls = self.1.finish();
+        self.0.take(nulls)
     }
 }
 
@@ -504,5 +643,23 @@ mod tests {
         };
         assert_eq!(text(&first), ["Name", "Call", "Name"]);
         assert_eq!(text(&second), ["Call"]);
+    }
+
+    #[test]
+    fn a_word_is_kept_once_and_nulls_and_lost_rows_leave_no_trace() {
+        let mut name = OptWords::default();
+        for value in [Some("self"), None, Some("x"), Some("self"), Some("lost")] {
+            name.push(value);
+        }
+        name.truncate(4);
+        name.push(Some("x"));
+        let array = name.finish();
+        assert_eq!(array.as_dictionary::<arrow::datatypes::UInt32Type>().values().len(), 3);
+        let plain = arrow::compute::cast(&array, &arrow::datatypes::DataType::Utf8).unwrap();
+        let plain: Vec<Option<&str>> = plain.as_string::<i32>().iter().collect();
+        assert_eq!(plain, [Some("self"), None, Some("x"), Some("self"), Some("x")]);
+        name.push(Some("x"));
+        let next = name.finish();
+        assert_eq!(next.as_dictionary::<arrow::datatypes::UInt32Type>().values().len(), 1);
     }
 }

@@ -6,7 +6,6 @@
 pub mod base;
 pub mod changes;
 pub mod commit;
-mod encoding;
 pub mod error;
 pub mod fault;
 #[cfg(test)]

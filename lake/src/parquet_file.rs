@@ -1,4 +1,4 @@
-//! Parquet files of the lake: how they are encoded, streamed to and from the object store, and described to Delta.
+//! Parquet files of the lake: streamed to and from the object store.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -12,20 +12,14 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
-use parquet::file::writer::SerializedFileWriter;
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 
-use crate::encoding::{GROUP_ROWS, properties};
 use crate::object_reader::ObjectReader;
 
-/// Encoded bytes after which a row group ends even with fewer rows, so that wide rows don't fill the memory.
-const GROUP_BYTES: usize = 16 << 20;
 /// Bytes handed to the object store at once; S3 wants parts of at least 5 MiB.
 const PART_BYTES: usize = 5 << 20;
 /// Rows of a batch that is read.
@@ -59,13 +53,8 @@ impl Write for Upload {
     }
 }
 
-/// A Parquet file being written. It encodes and uploads on the calling thread, which must be one that may block.
-pub(crate) struct FileWriter {
-    file: SerializedFileWriter<Upload>,
-    columns: ArrowRowGroupWriterFactory,
-    group: Vec<ArrowColumnWriter>,
-    rows: usize,
-}
+/// A Parquet file on its way to the lake. It encodes and uploads on the calling thread, which must be one that may block.
+pub(crate) struct FileWriter(lode_encode::FileWriter<Upload>);
 
 /// A Parquet file that is complete.
 pub(crate) struct Written {
@@ -77,67 +66,28 @@ impl FileWriter {
     pub(crate) fn create(store: Arc<dyn ObjectStore>, path: &str, schema: &SchemaRef, handle: Handle) -> Result<Self> {
         let writer = BufWriter::with_capacity(store, Path::from(path), PART_BYTES);
         let upload = Upload { writer, handle, part: vec![] };
-        let parquet_schema = ArrowSchemaConverter::new().convert(schema)?;
-        let file = SerializedFileWriter::new(upload, parquet_schema.root_schema_ptr(), Arc::new(properties(schema)))?;
-        let columns = ArrowRowGroupWriterFactory::new(&file, schema.clone());
-        Ok(Self { file, columns, group: vec![], rows: 0 })
+        Ok(Self(lode_encode::FileWriter::new(upload, schema.clone())?))
     }
 
-    /// Appends rows. Dictionaries are taken as they are: a column need not have the same Arrow type in every batch.
+    /// Appends rows. Text may come with a dictionary, another one in every batch.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let mut start = 0;
-        while start < batch.num_rows() {
-            if self.group.is_empty() {
-                self.group = self.columns.create_column_writers(self.file.flushed_row_groups().len())?;
-            }
-            let rows = (batch.num_rows() - start).min(GROUP_ROWS - self.rows);
-            let part = batch.slice(start, rows);
-            let mut writers = self.group.iter_mut();
-            for (field, column) in part.schema().fields().iter().zip(part.columns()) {
-                for leaf in compute_leaves(field, column)? {
-                    writers.next().expect("one writer a leaf of the schema").write(&leaf)?;
-                }
-            }
-            start += rows;
-            self.rows += rows;
-            if self.rows == GROUP_ROWS
-                || self.group.iter().map(ArrowColumnWriter::memory_size).sum::<usize>() > GROUP_BYTES
-            {
-                self.end_group()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn end_group(&mut self) -> Result<()> {
-        if self.group.is_empty() {
-            return Ok(());
-        }
-        let mut group = self.file.next_row_group()?;
-        for column in self.group.drain(..) {
-            column.close()?.append_to_row_group(&mut group)?;
-        }
-        group.close()?;
-        self.rows = 0;
-        Ok(())
+        self.0.write(batch)
     }
 
     /// Ends the file and the upload.
     pub(crate) fn finish(mut self) -> Result<Written> {
-        self.end_group()?;
-        let metadata = self.file.finish()?;
-        let size = self.file.bytes_written() as i64;
-        let upload = self.file.inner_mut();
+        let (metadata, size) = self.0.finish()?;
+        let upload = self.0.sink();
         upload.send()?;
         crate::fault::point("data.before");
         upload.handle.block_on(upload.writer.shutdown())?;
         crate::fault::point("data.after");
-        Ok(Written { size, metadata })
+        Ok(Written { size: size as i64, metadata })
     }
 
     /// Gives the file up.
     pub(crate) fn abort(mut self) -> Result<()> {
-        let upload = self.file.inner_mut();
+        let upload = self.0.sink();
         upload.handle.block_on(upload.writer.abort()).map_err(|e| ParquetError::External(Box::new(e)))
     }
 }

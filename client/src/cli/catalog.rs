@@ -199,7 +199,7 @@ fn type_name(ty: ColumnType) -> &'static str {
         ColumnType::Int32 => "integer",
         ColumnType::Int64 => "bigint",
         ColumnType::Boolean => "boolean",
-        ColumnType::Utf8 | ColumnType::Symbol => "text",
+        ColumnType::Utf8 | ColumnType::Symbol | ColumnType::Words => "text",
         ColumnType::Binary => "binary",
         ColumnType::Utf8List => "list<text>",
         ColumnType::Int64List => "list<bigint>",

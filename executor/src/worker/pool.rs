@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use lode_facts::extract::FileRequest;
 use lode_facts::options::{Limits, Options};
@@ -53,15 +54,16 @@ pub struct WorkerPool {
 
 struct Inner {
     config: Arc<PoolConfig>,
-    jobs: Sender<Job>,
+    /// Present until dropped.
+    jobs: Option<Sender<Job>>,
     queue: Arc<Mutex<Receiver<Job>>>,
     load: Arc<Mutex<Load>>,
 }
 
 #[derive(Default)]
 struct Load {
-    /// Supervisor threads.
-    supervisors: usize,
+    /// Threads that take groups.
+    supervisors: Vec<JoinHandle<()>>,
     /// Groups that wait or are under way.
     groups: usize,
 }
@@ -76,7 +78,7 @@ impl WorkerPool {
     pub fn new(config: PoolConfig) -> Self {
         let (jobs, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
-        Self { inner: Arc::new(Inner { config: Arc::new(config), jobs, queue, load: Arc::default() }) }
+        Self { inner: Arc::new(Inner { config: Arc::new(config), jobs: Some(jobs), queue, load: Arc::default() }) }
     }
 
     /// Extracts a group of files in a worker, in their order: a few megabytes of small files, or one large file.
@@ -96,17 +98,17 @@ impl Inner {
     fn submit(&self, job: Job) -> Result<(), WorkerError> {
         {
             let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
-            if load.supervisors <= load.groups && load.supervisors < self.config.workers.max(1) {
-                self.hire().map_err(WorkerError::system("start a thread"))?;
-                load.supervisors += 1;
+            if load.supervisors.len() <= load.groups && load.supervisors.len() < self.config.workers.max(1) {
+                load.supervisors.push(self.hire().map_err(WorkerError::system("start a thread"))?);
             }
             load.groups += 1;
         }
-        self.jobs.send(job).map_err(|_| WorkerError::Supervisor("nobody takes groups".into()))
+        let nobody = || WorkerError::Supervisor("nobody takes groups".into());
+        self.jobs.as_ref().ok_or_else(nobody)?.send(job).map_err(|_| nobody())
     }
 
     /// Starts a supervisor. It lives until the pool is dropped.
-    fn hire(&self) -> std::io::Result<()> {
+    fn hire(&self) -> std::io::Result<JoinHandle<()>> {
         let (config, queue, load) = (self.config.clone(), self.queue.clone(), self.load.clone());
         let thread = std::thread::Builder::new().name("lode-supervisor".into());
         thread.spawn(move || {
@@ -126,7 +128,18 @@ impl Inner {
                 // The caller may have gone: then nobody misses the result.
                 let _ = reply.send(result);
             }
-        })?;
-        Ok(())
+        })
+    }
+}
+
+impl Drop for Inner {
+    /// Waits for the workers to end, so that what they cost is known: a group under way is given up within a moment.
+    fn drop(&mut self) {
+        self.jobs = None;
+        let supervisors = std::mem::take(&mut self.load.lock().unwrap_or_else(PoisonError::into_inner).supervisors);
+        for supervisor in supervisors {
+            // Panics are caught inside.
+            let _ = supervisor.join();
+        }
     }
 }

@@ -21,11 +21,11 @@ fact_table! {
         /// Identifier the node carries: `Name.id`, `Attribute.attr`, `name` of definitions, handlers, patterns and type
         /// parameters, `arg.arg`, `alias.name`, `keyword.arg`, `ImportFrom.module`, `MatchMapping.rest`; names of
         /// `Global`, `Nonlocal` and `MatchClass.kwd_attrs` joined by commas.
-        name: OptUtf8,
+        name: OptWords,
         /// Value of a `Constant` or `MatchSingleton` as `str` prints it (bytes and lone surrogates with escapes);
         /// operators of a `Compare` joined by spaces; `alias.asname`, `ImportFrom.level`, `AnnAssign.simple`,
         /// `comprehension.is_async`, `FormattedValue.conversion`, `Interpolation.str`.
-        value: OptUtf8,
+        value: OptWords,
         /// Python type of a constant: `str`, `bytes`, `int`, `float`, `complex`, `bool`, `NoneType`, `ellipsis`.
         value_type: OptSymbol,
         /// Context of an expression that has one: `Load`, `Store` or `Del`.
@@ -57,7 +57,7 @@ fact_table! {
         /// Its class.
         owner_kind: Symbol,
         /// Its name; null for the module.
-        owner_name: OptUtf8,
+        owner_name: OptWords,
         /// The text as written, cut at the limit for docstrings.
         docstring: Utf8,
         /// First byte of the literal.
@@ -87,11 +87,11 @@ fact_table! {
         /// `Import` or `ImportFrom`.
         kind: Symbol,
         /// Module of a `from` import; null for `import` and for `from . import`.
-        module: OptUtf8,
+        module: OptWords,
         /// Imported name: a dotted module for `import`, `*` for all.
-        name: Utf8,
+        name: Words,
         /// Name it is bound to by `as`.
-        asname: OptUtf8,
+        asname: OptWords,
         /// Position of the alias in the statement.
         alias_index: Int32 { unit: "index, from 0" },
         /// Leading dots of a `from` import.
@@ -123,7 +123,7 @@ fact_table! {
         /// `FunctionDef`, `AsyncFunctionDef` or `ClassDef`.
         kind: Symbol,
         /// Name.
-        name: Utf8,
+        name: Words,
         /// Whether it is `async def`.
         is_async: Bool,
         /// Decorators.
@@ -153,7 +153,7 @@ fact_table! {
         /// Source of the base classes, as a JSON list; null without any.
         base_sources: OptUtf8,
         /// Source of the return annotation.
-        returns_source: OptUtf8,
+        returns_source: OptWords,
         /// First byte, at `def`, `async` or `class`.
         bstart: Int32 { unit: "byte, from 0" },
         /// First byte after the body.
@@ -181,7 +181,7 @@ fact_table! {
         /// Class of what is called: `Name`, `Attribute`, `Call`, ….
         func_kind: Symbol,
         /// Dotted name of what is called, where it is one.
-        func_name: OptUtf8,
+        func_name: OptWords,
         /// Positional arguments, those with `*` among them.
         arg_count: Int32,
         /// Keyword arguments, those with `**` among them.

@@ -37,7 +37,7 @@ fact_table! {
         /// Whether it is or holds an error.
         has_error: Bool,
         /// Text of a named node without children (identifiers, literals, comments), cut at `max_text_bytes`.
-        text: OptUtf8,
+        text: OptWords,
         /// First byte.
         bstart: Int32 { unit: "byte, from 0" },
         /// End, exclusive.
@@ -65,7 +65,7 @@ fact_table! {
         /// Kind of that node.
         parent_kind: OptSymbol,
         /// Text, cut at `max_text_bytes`.
-        text: Utf8,
+        text: Words,
         /// First byte.
         bstart: Int32 { unit: "byte, from 0" },
         /// End, exclusive.
@@ -126,10 +126,10 @@ fact_table! {
         /// `variable` or `field`.
         def_kind: Symbol,
         /// The name.
-        name: Utf8,
+        name: Words,
         /// What it belongs to: the enclosing definition, the type of an `impl` or a receiver, or the qualifier in front
         /// of the name; null at the top of the file.
-        container: OptUtf8,
+        container: OptWords,
         /// First byte of the name.
         name_bstart: Int32 { unit: "byte, from 0" },
         /// End of the name, exclusive.
@@ -163,7 +163,7 @@ fact_table! {
         /// Kind of the node that is called.
         callee_kind: Symbol,
         /// What is called as it is written, with its receiver, cut at `max_text_bytes`.
-        callee_text: Utf8,
+        callee_text: Words,
         /// The node that is called; for Java's `object.name()` the name.
         callee_node_ordinal: Int32,
         /// Number of arguments; null where they are no list (macros, tagged templates).
@@ -197,11 +197,11 @@ fact_table! {
         /// `include_system`, `using` or `using_namespace` (C, C++).
         kind: Symbol,
         /// Where names come from; null where the whole is a name (Python's `import a.b`).
-        module: OptUtf8,
+        module: OptWords,
         /// The name, `*` for all; null where the module is brought in as such.
-        name: OptUtf8,
+        name: OptWords,
         /// Its name in this file, where another is given.
-        asname: OptUtf8,
+        asname: OptWords,
         /// Place in the statement, from 0.
         alias_index: Int32,
         /// Leading dots of a relative import (Python), else 0.
@@ -233,7 +233,7 @@ fact_table! {
         /// Kind of that node.
         owner_kind: Symbol,
         /// Its name; null for a file.
-        owner_name: OptUtf8,
+        owner_name: OptWords,
         /// The string, or the first comment of the run.
         doc_node_ordinal: Int32,
         /// Text without quotes or comment marks, escapes as they are written, cut at `max_docstring_bytes`.

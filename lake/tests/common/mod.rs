@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
 };
-use arrow::datatypes::UInt16Type;
+use arrow::datatypes::{UInt16Type, UInt32Type};
 use datafusion::prelude::SessionContext;
 use lode_facts::catalog::{ColumnType, Dataset, Scope, dataset, datasets};
 use lode_facts::extract::{DatasetReport, Diagnostic, Severity};
@@ -89,6 +89,10 @@ fn column(ty: ColumnType, nullable: bool, seeds: &[u64]) -> ArrayRef {
             let words = ["Name", "Call", "Attribute", "Load"];
             let values = seeds.iter().map(|s| some(*s).then(|| words[(*s % 4) as usize]));
             Arc::new(values.collect::<DictionaryArray<UInt16Type>>())
+        }
+        ColumnType::Words => {
+            let values: Vec<_> = seeds.iter().map(|s| some(*s).then(|| format!("word {}", s % 50))).collect();
+            Arc::new(values.iter().map(Option::as_deref).collect::<DictionaryArray<UInt32Type>>())
         }
         ColumnType::Binary => {
             let values = seeds.iter().map(|s| some(*s).then(|| s.to_le_bytes().to_vec())).collect::<Vec<_>>();

@@ -1,0 +1,146 @@
+//! Pages of one column chunk: compressed, with their headers, and what the file's footer says of them.
+
+use bytes::Bytes;
+use parquet::basic::{Compression, Encoding, EncodingMask, PageType, ZstdLevel};
+use parquet::column::page::{CompressedPage, Page, PageWriter};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{ColumnChunkMetaData, OffsetIndexBuilder, PageEncodingStats};
+use parquet::file::statistics::Statistics;
+use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::ColumnDescPtr;
+use zstd::bulk::Compressor;
+
+/// Level of zstd that pages are compressed with.
+pub(crate) const ZSTD_LEVEL: i32 = 3;
+
+/// The compression of all pages.
+pub(crate) fn compression() -> Compression {
+    Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).expect("the level is one of zstd's"))
+}
+
+/// The compressor of a file, used for page after page.
+pub(crate) fn compressor() -> Result<Compressor<'static>> {
+    Ok(Compressor::new(ZSTD_LEVEL)?)
+}
+
+/// A column chunk whose pages are written one after the other; the dictionary last, though it lies first.
+pub(crate) struct Pages {
+    column: ColumnDescPtr,
+    data: TrackedWrite<Vec<u8>>,
+    /// Length of each data page with its header, and its rows.
+    lengths: Vec<(usize, usize)>,
+    encodings: Vec<PageEncodingStats>,
+    uncompressed: usize,
+    rows: usize,
+}
+
+/// A column chunk that is complete.
+pub(crate) struct Encoded {
+    pub(crate) bytes: Bytes,
+    pub(crate) close: ColumnCloseResult,
+}
+
+impl Pages {
+    pub(crate) fn new(column: ColumnDescPtr) -> Self {
+        Self { column, data: TrackedWrite::new(vec![]), lengths: vec![], encodings: vec![], uncompressed: 0, rows: 0 }
+    }
+
+    /// Bytes of the pages so far.
+    pub(crate) fn bytes(&self) -> usize {
+        self.data.bytes_written()
+    }
+
+    /// Appends a data page: levels and values as they lie in it.
+    pub(crate) fn data(
+        &mut self,
+        body: &[u8],
+        rows: usize,
+        encoding: Encoding,
+        compressor: &mut Compressor<'_>,
+    ) -> Result<()> {
+        let page = Page::DataPage {
+            buf: compressor.compress(body)?.into(),
+            num_values: count(rows)?,
+            encoding,
+            def_level_encoding: Encoding::RLE,
+            rep_level_encoding: Encoding::RLE,
+            statistics: None,
+        };
+        let page = CompressedPage::new(page, body.len());
+        let spec = SerializedPageWriter::new(&mut self.data).write_page(page)?;
+        self.count(PageType::DATA_PAGE, encoding);
+        self.lengths.push((spec.compressed_size, rows));
+        self.uncompressed += spec.uncompressed_size;
+        self.rows += rows;
+        Ok(())
+    }
+
+    fn count(&mut self, page_type: PageType, encoding: Encoding) {
+        let known = |s: &&mut PageEncodingStats| s.page_type == page_type && s.encoding == encoding;
+        match self.encodings.iter_mut().find(known) {
+            Some(stats) => stats.count += 1,
+            None => self.encodings.push(PageEncodingStats { page_type, encoding, count: 1 }),
+        }
+    }
+
+    /// Ends the chunk. A dictionary is its values in plain encoding, and how many there are.
+    pub(crate) fn close(
+        mut self,
+        dictionary: Option<(&[u8], usize)>,
+        statistics: Option<Statistics>,
+        compressor: &mut Compressor<'_>,
+    ) -> Result<Encoded> {
+        let mut bytes = vec![];
+        if let Some((body, values)) = dictionary {
+            let page = Page::DictionaryPage {
+                buf: compressor.compress(body)?.into(),
+                num_values: count(values)?,
+                encoding: Encoding::PLAIN,
+                is_sorted: false,
+            };
+            let mut head = TrackedWrite::new(Vec::with_capacity(body.len() / 2 + self.bytes()));
+            let spec = SerializedPageWriter::new(&mut head).write_page(CompressedPage::new(page, body.len()))?;
+            self.count(PageType::DICTIONARY_PAGE, Encoding::PLAIN);
+            self.uncompressed += spec.uncompressed_size;
+            bytes = head.into_inner()?;
+        }
+        let start = bytes.len();
+        bytes.append(&mut self.data.into_inner()?);
+
+        let mut index = OffsetIndexBuilder::new();
+        let mut offset = start;
+        for (length, rows) in &self.lengths {
+            index.append_offset_and_size(offset as i64, i32::try_from(*length)?);
+            index.append_row_count(*rows as i64);
+            offset += length;
+        }
+        // Levels are encoded in every chunk, if only as none.
+        let used = self.encodings.iter().map(|stats| &stats.encoding).chain([&Encoding::RLE]);
+        let mut metadata = ColumnChunkMetaData::builder(self.column)
+            .set_compression(compression())
+            .set_encodings_mask(EncodingMask::new_from_encodings(used))
+            .set_page_encoding_stats(self.encodings.clone())
+            .set_total_compressed_size(bytes.len() as i64)
+            .set_total_uncompressed_size(self.uncompressed as i64)
+            .set_num_values(self.rows as i64)
+            .set_data_page_offset(start as i64)
+            .set_dictionary_page_offset(dictionary.map(|_| 0));
+        if let Some(statistics) = statistics {
+            metadata = metadata.set_statistics(statistics);
+        }
+        let close = ColumnCloseResult {
+            bytes_written: bytes.len() as u64,
+            rows_written: self.rows as u64,
+            metadata: metadata.build()?,
+            bloom_filter: None,
+            column_index: None,
+            offset_index: Some(index.build()),
+        };
+        Ok(Encoded { bytes: bytes.into(), close })
+    }
+}
+
+fn count(values: usize) -> Result<u32> {
+    u32::try_from(values).map_err(|e| ParquetError::External(Box::new(e)))
+}
