@@ -184,6 +184,7 @@ impl Extractor {
                 LaneId::Blobs => Box::new(crate::files::BlobsSession::new(options)),
                 LaneId::Ast => Box::new(crate::ast::AstSession::new(options)),
                 LaneId::Ts => Box::new(crate::ts::TsSession::new(options)),
+                LaneId::Agreement => Box::new(crate::agreement::AgreementSession::new(options)),
             }
         };
         let sessions = LaneId::ALL.into_iter().map(|lane| (lane, session(lane))).collect();

@@ -113,6 +113,11 @@ impl<'a> PythonModule<'a> {
         self.tree.tokens()
     }
 
+    /// A bound on the depth of the tree, in nodes.
+    pub fn depth(&self) -> usize {
+        self.tree.depth()
+    }
+
     /// A cursor that turns ranges of the text into positions.
     pub fn locator(&self) -> Locator<'_> {
         Locator::new(&self.decoded.offsets, &self.lines)
