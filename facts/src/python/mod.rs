@@ -3,15 +3,17 @@
 //! ruff's parser is used here and in [`crate::ast`] alone, since its API is not stable.
 
 mod decode;
+mod lexical;
 mod literal;
 mod nesting;
 mod position;
+mod refusal;
 mod tree;
 mod version;
 
 use ruff_python_ast::Stmt;
 use ruff_python_ast::token::Tokens;
-use ruff_python_parser::{LexicalErrorType, Mode, ParseError, ParseErrorType, ParseOptions, parse_unchecked};
+use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use ruff_text_size::{Ranged, TextRange};
 use thiserror::Error;
 
@@ -63,7 +65,7 @@ impl<'a> PythonModule<'a> {
     /// # Errors
     /// Where CPython would refuse the file, or where its encoding is not supported.
     pub fn parse(bytes: &'a [u8], version: Version) -> Result<Self, PythonError> {
-        let decoded = decode(bytes)?;
+        let decoded = decode(bytes).map_err(|error| refusal::of_decoder(error, version))?;
         if nesting::braces_exceed_limit(&decoded.text) {
             return Err(nesting::too_many_brackets());
         }
@@ -72,17 +74,21 @@ impl<'a> PythonModule<'a> {
         let parsed = parse_unchecked(&decoded.text, options).try_into_module().expect("module mode gives a module");
         let nesting = nesting::measure(parsed.tokens());
         let module = Self { decoded, lines, tree: Tree::new(parsed, nesting.depth), version };
-        // Of a broken limit and a syntax error, CPython stops at what comes first.
-        let error = [nesting.error, module.syntax_error()].into_iter().flatten().min_by_key(|(range, _)| range.start());
-        match error {
+        let parser = module.parser_error();
+        if nesting.error.is_none() && parser.is_none() {
+            return Ok(module);
+        }
+        let lexical = lexical::check(module.text(), version);
+        let refusal = refusal::verdict(module.text(), version, module.tokens(), lexical, nesting.error, parser);
+        match refusal {
             Some((range, error)) => Err(PythonError { span: Some(module.locator().span(range)), ..error }),
             None => Ok(module),
         }
     }
 
-    fn syntax_error(&self) -> Option<(TextRange, PythonError)> {
+    fn parser_error(&self) -> Option<(TextRange, PythonError)> {
         if let Some(error) = self.tree.errors().first() {
-            return Some((error.range(), PythonError::new(error_type(error), error.error.to_string(), None)));
+            return Some(refusal::of_parser(self.text(), error));
         }
         let error = self.tree.unsupported_syntax_errors().first()?;
         Some((error.range(), PythonError::new("SyntaxError", error.to_string(), None)))
@@ -121,15 +127,5 @@ impl<'a> PythonModule<'a> {
     /// A cursor that turns ranges of the text into positions.
     pub fn locator(&self) -> Locator<'_> {
         Locator::new(&self.decoded.offsets, &self.lines)
-    }
-}
-
-fn error_type(error: &ParseError) -> &'static str {
-    match &error.error {
-        ParseErrorType::Lexical(LexicalErrorType::IndentationError) | ParseErrorType::UnexpectedIndentation => {
-            "IndentationError"
-        }
-        ParseErrorType::OtherError(message) if message.starts_with("Expected an indented block") => "IndentationError",
-        _ => "SyntaxError",
     }
 }

@@ -182,7 +182,10 @@ impl Tally {
 
     fn refusal(&mut self, name: &str, expected: &str, found: &str) {
         self.refusals.files += 1;
-        let same = expected.split('\t').zip(found.split('\t')).skip(1).take_while(|(e, f)| e == f).count();
+        // CPython gives no place to what it refuses before it reads.
+        let placeless = matches!(expected.split('\t').nth(2), Some("None" | "0"));
+        let fields = expected.split('\t').zip(found.split('\t')).enumerate().skip(1);
+        let same = fields.take_while(|(at, (e, f))| e == f || (placeless && (2..4).contains(at))).count();
         self.refusals.same_type += usize::from(same >= 1);
         self.refusals.same_line += usize::from(same >= 2);
         self.refusals.same_column += usize::from(same >= 3);
