@@ -21,11 +21,13 @@ pub enum LaneId {
     Ast,
     /// `ts_*`.
     Ts,
+    /// `agreement`, `agreement_counts`.
+    Agreement,
 }
 
 impl LaneId {
     /// Every lane, in the order they run over a file.
-    pub const ALL: [LaneId; 5] = [Self::Files, Self::Lines, Self::Blobs, Self::Ast, Self::Ts];
+    pub const ALL: [LaneId; 6] = [Self::Files, Self::Lines, Self::Blobs, Self::Ast, Self::Ts, Self::Agreement];
 
     /// Name in tables and options.
     pub fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl LaneId {
             Self::Blobs => "blobs",
             Self::Ast => "ast",
             Self::Ts => "ts",
+            Self::Agreement => "agreement",
         }
     }
 
@@ -55,6 +58,7 @@ impl LaneId {
             Self::Lines | Self::Blobs => file.included,
             Self::Ast => file.included && crate::ast::accepts(file),
             Self::Ts => file.included && crate::ts::accepts(file),
+            Self::Agreement => file.included && crate::agreement::accepts(file),
         }
     }
 
@@ -81,6 +85,7 @@ impl LaneId {
             Self::Blobs => crate::files::blobs_fingerprint(options),
             Self::Ast => crate::ast::fingerprint(options),
             Self::Ts => crate::ts::fingerprint(options),
+            Self::Agreement => crate::agreement::fingerprint(options),
         };
         format!("{:016x}", stable_hash(format!("{}\0{parts}", self.name()).as_bytes()))
     }

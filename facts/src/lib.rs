@@ -3,6 +3,7 @@
 //! Nothing here does I/O, knows a clock, or iterates a hash map into an output: the same bytes and options give the
 //! same rows on any machine.
 
+pub mod agreement;
 pub mod ast;
 pub mod catalog;
 pub mod columns;

@@ -2,7 +2,7 @@
 
 use ruff_python_ast::{
     BoolOp, CmpOp, Comprehension, Expr, ExprBytesLiteral, ExprCall, ExprCompare, ExprContext, ExprGenerator,
-    ExprNumberLiteral, ExprStringLiteral, Keyword, Number, Operator, StringFlags, UnaryOp,
+    ExprNumberLiteral, ExprStringLiteral, ExprTuple, Keyword, Number, Operator, StringFlags, UnaryOp,
 };
 use ruff_text_size::{Ranged, TextRange};
 
@@ -137,10 +137,7 @@ impl Walker<'_> {
                 let node = self.node(place, "List", range, Labels { ctx: context_name(x.ctx), ..Labels::NONE });
                 self.expressions(node, "elts", &x.elts);
             }
-            Expr::Tuple(x) => {
-                let node = self.node(place, "Tuple", range, Labels { ctx: context_name(x.ctx), ..Labels::NONE });
-                self.expressions(node, "elts", &x.elts);
-            }
+            Expr::Tuple(x) => self.tuple(place, x, x.range),
             Expr::Slice(x) => {
                 let node = self.node(place, "Slice", range, Labels::NONE);
                 self.optional(node, "lower", x.lower.as_deref());
@@ -175,6 +172,12 @@ impl Walker<'_> {
             let node = self.node(Place::item(parent, "keywords", index), "keyword", Some(keyword.range), labels);
             self.expression(Place::field(node, "value"), &keyword.value);
         }
+    }
+
+    pub(super) fn tuple(&mut self, place: Place, tuple: &ExprTuple, range: TextRange) {
+        let labels = Labels { ctx: context_name(tuple.ctx), ..Labels::NONE };
+        let node = self.node(place, "Tuple", Some(range), labels);
+        self.expressions(node, "elts", &tuple.elts);
     }
 
     fn generator(&mut self, place: Place, generator: &ExprGenerator, range: TextRange) {

@@ -2,15 +2,19 @@
 
 use ruff_python_ast::token::TokenKind;
 use ruff_python_ast::{
-    ConversionFlag, ExprFString, ExprTString, FStringPart, InterpolatedElement, InterpolatedStringElement, StringFlags,
+    ConversionFlag, Expr, ExprFString, ExprTString, FStringPart, InterpolatedElement, InterpolatedStringElement,
+    StringFlags,
 };
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use super::walk::{Labels, Place, Walker};
-use crate::python::{Quoted, push_string};
+use crate::python::{Quoted, Version, push_string};
 
-/// Levels of format specifications within each other at which CPython gives up (`MAX_EXPR_NESTING`).
-const MAX_FORMAT_SPECS: usize = 2;
+/// Levels of format specifications within each other at which CPython gives up.
+fn max_format_specs(version: Version) -> usize {
+    // `MAX_EXPR_NESTING` of the tokenizer; before it read f-strings, a recursion of their own parser.
+    if version >= Version::Py312 { 2 } else { 1 }
+}
 
 /// What a field is to CPython.
 #[derive(Debug, Clone, Copy)]
@@ -23,14 +27,18 @@ enum Field {
 struct Parts {
     parent: i32,
     field: Field,
+    /// The whole string, whose position all its parts have before Python 3.12.
+    whole: Option<TextRange>,
+    /// Where the literal at hand starts: before Python 3.12, format specifications lie from there to the end.
+    literal_start: TextSize,
     count: usize,
     text: String,
     range: Option<TextRange>,
 }
 
 impl Parts {
-    fn new(parent: i32, field: Field) -> Self {
-        Self { parent, field, count: 0, text: String::new(), range: None }
+    fn new(parent: i32, field: Field, whole: Option<TextRange>) -> Self {
+        Self { parent, field, whole, literal_start: TextSize::new(0), count: 0, text: String::new(), range: None }
     }
 
     fn place(&mut self) -> Place {
@@ -51,7 +59,7 @@ impl Walker<'_> {
     pub(super) fn f_string(&mut self, place: Place, string: &ExprFString) {
         let node = self.node(place, "JoinedStr", Some(string.range), Labels::NONE);
         let specs = std::mem::take(&mut self.format_specs);
-        let mut parts = Parts::new(node, Field::FormattedValue);
+        let mut parts = Parts::new(node, Field::FormattedValue, self.whole(string.range));
         for part in &string.value {
             match part {
                 FStringPart::Literal(literal) => {
@@ -63,7 +71,10 @@ impl Walker<'_> {
                     };
                     parts.literal(literal.range, |text| push_string(text, literal, quoted));
                 }
-                FStringPart::FString(f) => self.elements(&mut parts, f.elements.iter(), f.flags.prefix().is_raw()),
+                FStringPart::FString(f) => {
+                    parts.literal_start = f.range.start();
+                    self.elements(&mut parts, f.elements.iter(), f.flags.prefix().is_raw());
+                }
             }
         }
         self.flush(&mut parts);
@@ -73,7 +84,7 @@ impl Walker<'_> {
     pub(super) fn t_string(&mut self, place: Place, string: &ExprTString) {
         let node = self.node(place, "TemplateStr", Some(string.range), Labels::NONE);
         let specs = std::mem::take(&mut self.format_specs);
-        let mut parts = Parts::new(node, Field::Interpolation);
+        let mut parts = Parts::new(node, Field::Interpolation, None);
         for t in &string.value {
             self.elements(&mut parts, t.elements.iter(), t.flags.prefix().is_raw());
         }
@@ -102,7 +113,7 @@ impl Walker<'_> {
                     }
                     self.flush(parts);
                     let place = parts.place();
-                    self.field(place, parts.field, field, raw);
+                    self.field(place, parts, field, raw);
                 }
             }
         }
@@ -123,17 +134,22 @@ impl Walker<'_> {
         out.push_str(self.module.slice(TextRange::new(from, range.end())));
     }
 
+    /// The range of all parts of a string, where the target version makes no difference between them.
+    fn whole(&self, string: TextRange) -> Option<TextRange> {
+        (self.module.version() < Version::Py312).then_some(string)
+    }
+
     /// Ends a stretch of literal text.
     fn flush(&mut self, parts: &mut Parts) {
         if let Some(range) = parts.range.take() {
             let place = parts.place();
-            self.constant(place, range, "str", &parts.text);
+            self.constant(place, parts.whole.unwrap_or(range), "str", &parts.text);
             parts.text.clear();
         }
     }
 
-    fn field(&mut self, place: Place, field: Field, element: &InterpolatedElement, raw: bool) {
-        if self.format_specs > MAX_FORMAT_SPECS {
+    fn field(&mut self, place: Place, parts: &Parts, element: &InterpolatedElement, raw: bool) {
+        if self.format_specs > max_format_specs(self.module.version()) {
             return self.fail("SyntaxError", "f-string: expressions nested too deeply", Some(element.range));
         }
         let conversion = match element.conversion {
@@ -143,29 +159,82 @@ impl Walker<'_> {
             ConversionFlag::Ascii => "97",
             ConversionFlag::Repr => "114",
         };
-        let node = match field {
-            Field::FormattedValue => {
-                self.node(place, "FormattedValue", Some(element.range), Labels::value(Some(conversion)))
-            }
+        let range = Some(parts.whole.unwrap_or(element.range));
+        let node = match parts.field {
+            Field::FormattedValue => self.node(place, "FormattedValue", range, Labels::value(Some(conversion))),
             Field::Interpolation => {
-                let source = self.module.slice(element.expression.range());
-                let labels = Labels { value: Some(source), ..Labels::NONE };
-                self.node(place, "Interpolation", Some(element.range), labels)
+                let mut source = String::new();
+                let start = element.start() + TextSize::new(1);
+                self.push_without_comments(&mut source, TextRange::new(start, self.end_of_expression(element)));
+                let labels = Labels { value: Some(&source), op: Some(conversion), ..Labels::NONE };
+                self.node(place, "Interpolation", range, labels)
             }
         };
-        self.expression(Place::field(node, "value"), &element.expression);
+        let place = Place::field(node, "value");
+        match element.expression.as_ref() {
+            Expr::Tuple(tuple) if parts.whole.is_some() && !tuple.parenthesized => {
+                let range = self.in_braces(element);
+                self.nested(|walker| walker.tuple(place, tuple, range));
+            }
+            expression => self.expression(place, expression),
+        }
         if let Some(spec) = &element.format_spec {
             self.nested(|walker| {
                 // CPython's specification starts at the colon.
                 let range = TextRange::new(spec.start() - TextSize::new(1), spec.end());
-                let place = Place::field(node, "format_spec");
-                let node = walker.node(place, "JoinedStr", Some(range), Labels::NONE);
+                let whole = parts.whole.map(|whole| TextRange::new(parts.literal_start, whole.end()));
+                let range = Some(whole.unwrap_or(range));
+                let node = walker.node(Place::field(node, "format_spec"), "JoinedStr", range, Labels::NONE);
                 walker.format_specs += 1;
-                let mut parts = Parts::new(node, Field::FormattedValue);
+                let mut parts =
+                    Parts { literal_start: parts.literal_start, ..Parts::new(node, Field::FormattedValue, whole) };
                 walker.elements(&mut parts, spec.elements.iter(), raw);
                 walker.flush(&mut parts);
+                // The tokenizer of 3.12 gives an empty piece of text behind a field that ends a specification.
+                let ends_with_field = matches!(spec.elements.last(), Some(InterpolatedStringElement::Interpolation(_)));
+                if ends_with_field && walker.module.version() == Version::Py312 {
+                    walker.constant(parts.place(), TextRange::empty(spec.end()), "str", "");
+                }
                 walker.format_specs -= 1;
             });
         }
+    }
+
+    /// Where the text of a field's expression ends: at `=`, `!`, `:` or `}`.
+    fn end_of_expression(&self, element: &InterpolatedElement) -> TextSize {
+        let tokens = self.module.tokens();
+        let first = tokens.partition_point(|token| token.start() < element.expression.end());
+        let inside = |kind| {
+            use TokenKind::{Comma, Comment, NonLogicalNewline, Rpar};
+            matches!(kind, Comma | Comment | NonLogicalNewline | Rpar)
+        };
+        tokens[first..].iter().find(|token| !inside(token.kind())).map_or(element.end(), Ranged::start)
+    }
+
+    /// The range of a tuple without parentheses before Python 3.12, which parsed a field's text in parentheses that
+    /// stand where its braces do.
+    fn in_braces(&self, element: &InterpolatedElement) -> TextRange {
+        let text = self.module.text();
+        let brace = element.start();
+        let ahead = text[brace.to_usize() + 1..].trim_start_matches([' ', '\t', '\x0c']);
+        let start = match ahead.starts_with('\n') {
+            false => brace,
+            // The column is then counted from the start of the string, or of the line if that is another one.
+            true => {
+                let tokens = self.module.tokens();
+                let before = &tokens[..tokens.partition_point(|token| token.start() < brace)];
+                let mut inner = 0;
+                let string = before.iter().rev().find(|token| {
+                    let (start, end) = (token.kind() == TokenKind::FStringStart, token.kind() == TokenKind::FStringEnd);
+                    inner += usize::from(end);
+                    let found = start && inner == 0;
+                    inner -= usize::from(start && !found);
+                    found
+                });
+                let line = text[..brace.to_usize()].rfind('\n').map_or(0, |newline| newline + 1);
+                string.map_or(brace, |string| string.start().max(TextSize::new(line as u32)))
+            }
+        };
+        TextRange::new(start, self.end_of_expression(element) + TextSize::new(1))
     }
 }

@@ -30,7 +30,7 @@ fact_table! {
         value_type: OptSymbol,
         /// Context of an expression that has one: `Load`, `Store` or `Del`.
         ctx: OptSymbol,
-        /// Operator of `BoolOp`, `BinOp`, `UnaryOp` and `AugAssign`.
+        /// Operator of `BoolOp`, `BinOp`, `UnaryOp` and `AugAssign`; `Interpolation.conversion`.
         op: OptSymbol,
         /// First byte of the node; null where CPython gives no position.
         bstart: OptInt32 { unit: "byte, from 0" },

@@ -25,6 +25,11 @@ impl Tree {
     pub(super) fn new(parsed: Parsed<ModModule>, depth: usize) -> Self {
         Self { parsed: Some(parsed), depth }
     }
+
+    /// No node lies deeper.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
 }
 
 impl Deref for Tree {

@@ -1,11 +1,11 @@
-"""Prints what CPython's `ast` sees in every file below a directory, in the form of Lode's `ast_*` tables.
+"""Answers for each file on standard input what CPython's `ast` sees in it, in the form of Lode's `ast_*` tables.
 
-A file is a line `@path`, then its rows; every row starts with the letter of its table, fields are separated by tabs.
-Where CPython refuses the file there is one row `E`.
+A file comes as a line with its length and then its bytes. The answer is its rows, a line each, and a line `.`; every
+row starts with the letter of its table, fields are separated by tabs. Where CPython refuses the file there is one row
+`E`: the exception, line, column in UTF-8 bytes, message.
 """
 
 import ast
-import os
 import sys
 import warnings
 
@@ -23,7 +23,7 @@ def escaped(text):
 
 
 def of_bytes(value):
-    return "".join("\\\\" if b == 92 else chr(b) if 32 <= b < 127 else f"\\x{b:02x}" for b in value)
+    return "".join("\\\\" if b == 92 else chr(b) if 32 <= b < 127 else "\\x%02x" % b for b in value)
 
 
 def constant(value):
@@ -33,45 +33,41 @@ def constant(value):
     if isinstance(value, bytes):
         return kind, of_bytes(value)
     if isinstance(value, complex):
-        return kind, repr(value.imag).removesuffix(".0") + "j"
+        return kind, repr(value)
     return kind, str(value)
+
+
+NAMES = {"Name": "id", "Attribute": "attr", "arg": "arg", "keyword": "arg", "alias": "name", "MatchMapping": "rest"}
+VALUES = {"alias": "asname", "AnnAssign": "simple", "comprehension": "is_async", "FormattedValue": "conversion"}
 
 
 def labels(node):
     """name, value, value_type"""
-    match node:
-        case ast.Constant() | ast.MatchSingleton():
-            kind, text = constant(node.value)
-            return None, text, kind
-        case ast.Name():
-            return node.id, None, None
-        case ast.Attribute():
-            return node.attr, None, None
-        case ast.arg():
-            return node.arg, None, None
-        case ast.keyword():
-            return node.arg, None, None
-        case ast.alias():
-            return node.name, node.asname, None
-        case ast.ImportFrom():
-            return node.module, str(node.level), None
-        case ast.Global() | ast.Nonlocal():
-            return ",".join(node.names), None, None
-        case ast.MatchMapping():
-            return node.rest, None, None
-        case ast.MatchClass():
-            return ",".join(node.kwd_attrs) or None, None, None
-        case ast.Compare():
-            return None, " ".join(type(op).__name__ for op in node.ops), None
-        case ast.AnnAssign():
-            return None, str(node.simple), None
-        case ast.comprehension():
-            return None, str(node.is_async), None
-        case ast.FormattedValue():
-            return None, str(node.conversion), None
+    kind = type(node).__name__
+    if kind in ("Constant", "MatchSingleton"):
+        value_type, text = constant(node.value)
+        return None, text, value_type
+    if kind == "ImportFrom":
+        return node.module, str(node.level), None
+    if kind in ("Global", "Nonlocal"):
+        return ",".join(node.names), None, None
+    if kind == "MatchClass":
+        return ",".join(node.kwd_attrs) or None, None, None
+    if kind == "Compare":
+        return None, " ".join(type(op).__name__ for op in node.ops), None
+    if kind == "Interpolation":
+        return None, node.str, None
     # The name of a type alias is a node.
-    name = getattr(node, "name", None)
-    return name if isinstance(name, str) else None, None, None
+    name = getattr(node, NAMES.get(kind, "name"), None)
+    value = getattr(node, VALUES[kind]) if kind in VALUES else None
+    return name if isinstance(name, str) else None, None if value is None else str(value), None
+
+
+def operator(node):
+    if type(node).__name__ == "Interpolation":
+        return str(node.conversion)
+    op = getattr(node, "op", None)
+    return type(op).__name__ if op else None
 
 
 def span(node):
@@ -85,7 +81,7 @@ def dotted(node):
         return node.id
     if isinstance(node, ast.Attribute):
         base = dotted(node.value)
-        return None if base is None else f"{base}.{node.attr}"
+        return None if base is None else "%s.%s" % (base, node.attr)
     return None
 
 
@@ -110,10 +106,9 @@ class Dump:
         kind = type(node).__name__
         name, value, value_type = labels(node)
         ctx = getattr(node, "ctx", None)
-        op = getattr(node, "op", None)
         self.row(
             "N", parent, kind, field, index, escaped(name), escaped(value), value_type,
-            type(ctx).__name__ if ctx else None, type(op).__name__ if op else None, *span(node),
+            type(ctx).__name__ if ctx else None, operator(node), *span(node)
         )
         if isinstance(node, DEFINITIONS + (ast.Module,)):
             docstring = ast.get_docstring(node, clean=False)
@@ -125,18 +120,18 @@ class Dump:
                 module, level = getattr(node, "module", None), getattr(node, "level", None)
                 self.row(
                     "I", ordinal, parent, kind, escaped(module), escaped(alias.name), escaped(alias.asname), i, level,
-                    *span(alias),
+                    *span(alias)
                 )
         if isinstance(node, DEFINITIONS):
             self.row(
                 "F", ordinal, parent, kind, escaped(node.name), len(node.decorator_list), *arity(node),
-                len(getattr(node, "type_params", ())), *span(node),
+                len(getattr(node, "type_params", ())), *span(node)
             )
         if isinstance(node, ast.Call):
             self.row(
                 "C", ordinal, parent, type(node.func).__name__, escaped(dotted(node.func)), len(node.args),
                 len(node.keywords), sum(isinstance(a, ast.Starred) for a in node.args),
-                sum(k.arg is None for k in node.keywords), *span(node),
+                sum(k.arg is None for k in node.keywords), *span(node)
             )
         for child_field, child in ast.iter_fields(node):
             if isinstance(child, ast.AST):
@@ -151,38 +146,39 @@ class Dump:
         self.rows.append("\t".join("\\N" if f is None else str(f) for f in fields))
 
 
-def files(root):
-    for directory, folders, names in os.walk(root):
-        folders[:] = sorted(f for f in folders if f not in ("site-packages", "__pycache__"))
-        for name in sorted(names):
-            if name.endswith(".py"):
-                yield os.path.join(directory, name)
+def refusal(error):
+    """Exception, line, column in bytes, message."""
+    line, column = getattr(error, "lineno", None), getattr(error, "offset", None)
+    if column is not None and column > 0:
+        text = error.text or ""
+        column = len(text[: column - 1].encode("utf-8", "surrogatepass")) + max(0, column - 1 - len(text))
+    return "\t".join(map(str, ("E", type(error).__name__, line, column, escaped(getattr(error, "msg", str(error))))))
+
+
+def answer(content):
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        return [refusal(error)]
+    dump = Dump()
+    dump.node(tree, None, None, None, None)
+    try:
+        ignores = ast.parse(content, type_comments=True).type_ignores
+    except SyntaxError:
+        return dump.rows + ["T\t?"]
+    return dump.rows + ["T\t%d\t%s" % (ignore.lineno, escaped(ignore.tag)) for ignore in ignores]
 
 
 def main():
-    sys.setrecursionlimit(20_000)
-    sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-    root = os.path.dirname(os.__file__) if len(sys.argv) < 2 else sys.argv[1]
-    print(f"!{sys.version_info[0]}\t{sys.version_info[1]}\t{root}")
-    for path in files(root):
-        with open(path, "rb") as file:
-            content = file.read()
-        print(f"@{path}")
-        try:
-            tree = ast.parse(content)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            print(f"E\t{type(error).__name__}")
-            continue
-        dump = Dump()
-        dump.node(tree, None, None, None, None)
-        sys.stdout.write("".join(f"{row}\n" for row in dump.rows))
-        try:
-            ignores = ast.parse(content, type_comments=True).type_ignores
-        except SyntaxError:
-            print("T\t?")
-            continue
-        for ignore in ignores:
-            print(f"T\t{ignore.lineno}\t{escaped(ignore.tag)}")
+    sys.setrecursionlimit(20000)
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    while True:
+        length = requests.readline()
+        if not length:
+            break
+        rows = answer(requests.read(int(length)))
+        answers.write(("".join(row + "\n" for row in rows) + ".\n").encode())
+        answers.flush()
 
 
 main()

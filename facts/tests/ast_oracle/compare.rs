@@ -1,0 +1,223 @@
+//! Lode's rows of a file against an oracle's.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Int32Type};
+use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
+use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::lane::LaneId;
+use lode_facts::language::Language;
+use lode_facts::options::{Limits, Options};
+use lode_facts::python::Version;
+
+fn extract(extractor: &mut Extractor, content: &[u8]) -> BTreeMap<&'static str, RecordBatch> {
+    let meta = FileMeta {
+        repo: "r".into(),
+        path: "f.py".into(),
+        path_bytes: None,
+        file_id: 1,
+        kind: FileKind::File,
+        size: content.len() as i64,
+        sha256: None,
+        mode: 0o100_644,
+        git_blob: None,
+        tracked: None,
+        language: Some(Language::Python),
+        included: true,
+        rule: "default".into(),
+    };
+    let datasets = LaneId::Ast.datasets().map(|d| d.name.to_owned()).collect();
+    extractor.extract(&FileRequest { meta, lanes: vec![LaneRequest { lane: LaneId::Ast, datasets }] }, Some(content));
+    let output = extractor.finish().unwrap();
+    output.tables.into_iter().map(|(dataset, batch)| (dataset.name, batch)).collect()
+}
+
+fn push_value(line: &mut String, array: &ArrayRef, row: usize) {
+    line.push('\t');
+    if array.is_null(row) {
+        line.push_str("\\N");
+        return;
+    }
+    match array.data_type() {
+        DataType::Int32 => write!(line, "{}", array.as_primitive::<Int32Type>().value(row)).unwrap(),
+        DataType::Boolean => write!(line, "{}", array.as_boolean().value(row)).unwrap(),
+        _ => {
+            for c in array.as_string::<i32>().value(row).chars() {
+                match c {
+                    '\\' => line.push_str("\\\\"),
+                    '\t' => line.push_str("\\t"),
+                    '\n' => line.push_str("\\n"),
+                    '\r' => line.push_str("\\r"),
+                    c => line.push(c),
+                }
+            }
+        }
+    }
+}
+
+fn lines(tables: &BTreeMap<&str, RecordBatch>, name: &str, letter: &str, columns: &[&str]) -> Vec<String> {
+    let Some(batch) = tables.get(name) else { return vec![] };
+    let arrays: Vec<ArrayRef> = columns
+        .iter()
+        .map(|column| {
+            let array = batch.column_by_name(column).unwrap();
+            match array.data_type() {
+                DataType::Dictionary(..) => arrow::compute::cast(array, &DataType::Utf8).unwrap(),
+                _ => array.clone(),
+            }
+        })
+        .collect();
+    let line = |row| {
+        let mut line = letter.to_owned();
+        arrays.iter().for_each(|array| push_value(&mut line, array, row));
+        line
+    };
+    (0..batch.num_rows()).map(line).collect()
+}
+
+const SPAN: [&str; 4] = ["lineno", "col_offset", "end_lineno", "end_col_offset"];
+
+/// The tables the oracle prints: letter, name, columns before the span.
+const TABLES: [(&str, &str, &[&str]); 5] = [
+    ("N", "ast_nodes", &["parent_ordinal", "kind", "field", "field_index", "name", "value", "value_type", "ctx", "op"]),
+    ("D", "ast_docstrings", &["owner_ordinal", "owner_kind", "owner_name", "docstring"]),
+    (
+        "I",
+        "ast_imports",
+        &["node_ordinal", "parent_ordinal", "kind", "module", "name", "asname", "alias_index", "level"],
+    ),
+    (
+        "F",
+        "ast_defs",
+        &[
+            "node_ordinal",
+            "parent_ordinal",
+            "kind",
+            "name",
+            "decorator_count",
+            "arg_count",
+            "posonly_count",
+            "kwonly_count",
+            "has_vararg",
+            "has_kwarg",
+            "base_count",
+            "keyword_count",
+            "type_params_count",
+        ],
+    ),
+    (
+        "C",
+        "ast_calls",
+        &[
+            "node_ordinal",
+            "parent_ordinal",
+            "func_kind",
+            "func_name",
+            "arg_count",
+            "keyword_count",
+            "starred_count",
+            "kw_star_count",
+        ],
+    ),
+];
+
+/// What was compared, and what differs.
+pub struct Tally {
+    extractor: Extractor,
+    pub files: usize,
+    pub bytes: usize,
+    pub rows: BTreeMap<&'static str, usize>,
+    pub differences: Vec<String>,
+    /// Files that both refuse, and for how many of them the exception, the line, its column and the message agree.
+    pub refusals: Refusals,
+    /// Refusals that differ, each with its file.
+    pub other_refusals: Vec<String>,
+}
+
+/// Refused files: all of them, and those where more and more is the same.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Refusals {
+    pub files: usize,
+    pub same_type: usize,
+    pub same_line: usize,
+    pub same_column: usize,
+    pub same_message: usize,
+}
+
+impl Tally {
+    pub fn new(version: Version) -> Self {
+        let options = Options { python_version: version, max_docstring_bytes: usize::MAX, ..Options::default() };
+        Self {
+            extractor: Extractor::new(&options, &Limits::default()),
+            files: 0,
+            bytes: 0,
+            rows: BTreeMap::new(),
+            differences: vec![],
+            refusals: Refusals::default(),
+            other_refusals: vec![],
+        }
+    }
+
+    fn differ(&mut self, name: &str, expected: &str, found: &str) {
+        self.differences.push(format!("{name}\n  CPython: {expected}\n  Lode:    {found}"));
+    }
+
+    /// Compares one file. Before 3.11 only whether it is accepted: positions of that time are not Lode's.
+    pub fn file(&mut self, version: Version, name: &str, content: &[u8], oracle: &[String]) {
+        self.files += 1;
+        self.bytes += content.len();
+        let tables = extract(&mut self.extractor, content);
+        let error = lines(&tables, "ast_errors", "E", &["error_type", "lineno", "col_offset", "message"]).pop();
+        let refused = oracle.first().filter(|line| line.starts_with("E\t"));
+        match (refused, error) {
+            (Some(expected), Some(found)) => self.refusal(name, expected, &found),
+            (Some(expected), None) => self.differ(name, expected, "accepted"),
+            (None, Some(found)) => self.differ(name, "accepted", &found),
+            (None, None) if version >= Version::Py311 => self.accepted(name, &tables, oracle),
+            (None, None) => {}
+        }
+    }
+
+    fn refusal(&mut self, name: &str, expected: &str, found: &str) {
+        self.refusals.files += 1;
+        // CPython gives no place to what it refuses before it reads.
+        let placeless = matches!(expected.split('\t').nth(2), Some("None" | "0"));
+        let fields = expected.split('\t').zip(found.split('\t')).enumerate().skip(1);
+        let same = fields.take_while(|(at, (e, f))| e == f || (placeless && (2..4).contains(at))).count();
+        self.refusals.same_type += usize::from(same >= 1);
+        self.refusals.same_line += usize::from(same >= 2);
+        self.refusals.same_column += usize::from(same >= 3);
+        self.refusals.same_message += usize::from(same >= 4);
+        if same < 4 {
+            self.other_refusals.push(format!("{same}\t{name}\n  CPython: {expected}\n  Lode:    {found}"));
+        }
+    }
+
+    fn accepted(&mut self, name: &str, tables: &BTreeMap<&'static str, RecordBatch>, oracle: &[String]) {
+        for (letter, table, columns) in TABLES {
+            let expected = oracle.iter().filter(|line| line.split('\t').next() == Some(letter));
+            let expected: Vec<&String> = expected.collect();
+            let columns: Vec<&str> = columns.iter().copied().chain(SPAN).collect();
+            let found = lines(tables, table, letter, &columns);
+            *self.rows.entry(table).or_default() += expected.len();
+            if expected.len() != found.len() {
+                let message = |n: usize| format!("{n} rows of {table}");
+                self.differ(name, &message(expected.len()), &message(found.len()));
+            }
+            for (expected, found) in expected.iter().zip(&found).filter(|(e, f)| **e != *f).take(5) {
+                self.differ(name, expected, found);
+            }
+        }
+        let expected: Vec<&String> = oracle.iter().filter(|line| line.starts_with("T\t")).collect();
+        let found = lines(tables, "ast_type_ignores", "T", &["lineno", "tag"]);
+        // With type comments on, CPython refuses files that have one in the wrong place.
+        if expected.first().is_none_or(|line| *line != "T\t?") {
+            *self.rows.entry("ast_type_ignores").or_default() += expected.len();
+            if expected.iter().map(|line| line.as_str()).ne(found.iter().map(String::as_str)) {
+                self.differ(name, &format!("{expected:?}"), &format!("{found:?}"));
+            }
+        }
+    }
+}
