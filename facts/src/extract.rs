@@ -168,6 +168,7 @@ pub trait Session: Send {
 
 /// The extractors of one worker: parsers and tables that are used again from file to file.
 pub struct Extractor {
+    options: Options,
     limits: Limits,
     sessions: Vec<(LaneId, Box<dyn Session>)>,
     files: Vec<FileReport>,
@@ -186,7 +187,7 @@ impl Extractor {
             }
         };
         let sessions = LaneId::ALL.into_iter().map(|lane| (lane, session(lane))).collect();
-        Self { limits: limits.clone(), sessions, files: vec![] }
+        Self { options: options.clone(), limits: limits.clone(), sessions, files: vec![] }
     }
 
     /// Bytes held by the facts of the group so far.
@@ -196,7 +197,7 @@ impl Extractor {
 
     /// Extracts one file into the group. `content` is `None` for what has none (a symlink, an excluded file).
     pub fn extract(&mut self, request: &FileRequest, content: Option<&[u8]>) {
-        let source = Source::new(&request.meta, content);
+        let source = Source::new(&request.meta, content, &self.options);
         let mut report = FileReport {
             file_id: request.meta.file_id,
             sha256: source.sha256().map(str::to_owned),

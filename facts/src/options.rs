@@ -2,10 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::python::Version;
+
 /// Options of the extractors, resolved by the client; equal options give equal rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
+    /// Version of Python whose grammar, positions and limits the facts follow.
+    pub python_version: Version,
     /// Longest text of a line that `file_line_index` keeps, in bytes; longer lines are cut at a character.
     pub max_line_text_bytes: usize,
     /// Longest text a tree-sitter fact keeps, in bytes.
@@ -21,6 +25,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            python_version: Version::default(),
             max_line_text_bytes: 10_000,
             max_text_bytes: 256,
             max_docstring_bytes: 64 * 1024,

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use sha2::{Digest, Sha256};
 
 use crate::file::FileMeta;
+use crate::options::Options;
 use crate::python::{PythonError, PythonModule};
 
 /// One file under extraction.
@@ -12,14 +13,15 @@ pub struct Source<'a> {
     /// What the scan knows.
     pub meta: &'a FileMeta,
     content: Option<&'a [u8]>,
+    options: &'a Options,
     sha256: OnceCell<Option<String>>,
     python: OnceCell<Result<PythonModule<'a>, PythonError>>,
 }
 
 impl<'a> Source<'a> {
-    /// A file with its content, or without for what has none.
-    pub fn new(meta: &'a FileMeta, content: Option<&'a [u8]>) -> Self {
-        Self { meta, content, sha256: OnceCell::new(), python: OnceCell::new() }
+    /// A file with its content, or without for what has none, and the options that say how it is read.
+    pub fn new(meta: &'a FileMeta, content: Option<&'a [u8]>, options: &'a Options) -> Self {
+        Self { meta, content, options, sha256: OnceCell::new(), python: OnceCell::new() }
     }
 
     /// The bytes as they lie on disk; empty where there is no content.
@@ -37,8 +39,8 @@ impl<'a> Source<'a> {
         self.sha256.get_or_init(|| self.content.map(|c| format!("{:x}", Sha256::digest(c)))).as_deref()
     }
 
-    /// The content as Python, or why it is none.
+    /// The content as Python of the target version, or why it is none.
     pub fn python(&self) -> &Result<PythonModule<'a>, PythonError> {
-        self.python.get_or_init(|| PythonModule::parse(self.bytes()))
+        self.python.get_or_init(|| PythonModule::parse(self.bytes(), self.options.python_version))
     }
 }

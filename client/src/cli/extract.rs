@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Args, ValueEnum};
 use lode_facts::options::{Limits, Options};
+use lode_facts::python::Version;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::values::{Bytes, FailOn};
@@ -52,6 +53,9 @@ pub(super) struct ExtractArgs {
     /// Datasets to fill: names or globs, separated by commas [default: see `lode tables`]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     datasets: Vec<String>,
+    /// Version of Python to read files as, 3.8 to 3.14 [default: 3.13]
+    #[arg(long, value_name = "VERSION")]
+    python_version: Option<Version>,
     /// Keep the content of files in repo_file_blobs
     #[arg(long, value_name = "WHAT")]
     blobs: Option<Blobs>,
@@ -115,7 +119,8 @@ enum Blobs {
 impl ExtractArgs {
     fn request(&self) -> Result<ExtractRequest, Failure> {
         let mut chosen = datasets::select(&self.datasets)?;
-        let mut options = Options::default();
+        let python_version = self.python_version.unwrap_or_default();
+        let mut options = Options { python_version, ..Options::default() };
         if let Some(blobs) = self.blobs {
             options.blob_text = blobs != Blobs::Bytes;
             options.blob_bytes = blobs != Blobs::Text;

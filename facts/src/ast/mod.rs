@@ -17,7 +17,7 @@ use crate::file::{FileKind, FileMeta};
 use crate::lane::LaneId;
 use crate::language::Language;
 use crate::options::Options;
-use crate::python::{PARSER_VERSION, PythonError, TARGET_VERSION};
+use crate::python::{PARSER_VERSION, PythonError};
 use crate::source::Source;
 use tables::{AstCalls, AstDefs, AstDocstrings, AstErrors, AstImports, AstNodes, AstTypeIgnores};
 use walk::{Walker, push_optional_span};
@@ -43,7 +43,8 @@ pub fn accepts(file: &FileMeta) -> bool {
 
 /// What the rows depend on.
 pub fn fingerprint(options: &Options) -> String {
-    format!("{REVISION} {PARSER_VERSION} python {TARGET_VERSION} docstring {}", options.max_docstring_bytes)
+    let Options { python_version, max_docstring_bytes, .. } = options;
+    format!("{REVISION} {PARSER_VERSION} python {python_version} docstring {max_docstring_bytes}")
 }
 
 /// The lane at work.

@@ -7,9 +7,10 @@ mod literal;
 mod nesting;
 mod position;
 mod tree;
+mod version;
 
+use ruff_python_ast::Stmt;
 use ruff_python_ast::token::Tokens;
-use ruff_python_ast::{PythonVersion, Stmt};
 use ruff_python_parser::{LexicalErrorType, Mode, ParseError, ParseErrorType, ParseOptions, parse_unchecked};
 use ruff_text_size::{Ranged, TextRange};
 use thiserror::Error;
@@ -18,9 +19,7 @@ pub use decode::{Decoded, decode};
 pub use literal::{MAX_DECIMAL_DIGITS, Quoted, push_bytes, push_float, push_imaginary, push_integer, push_string};
 pub use position::{Locator, OffsetMap, Span};
 use tree::Tree;
-
-/// The Python whose grammar, positions and limits the facts follow.
-pub const TARGET_VERSION: PythonVersion = PythonVersion::PY313;
+pub use version::{UnknownVersion, Version};
 
 /// Deepest tree, in nodes: where CPython's own construction of the tree gives up.
 pub const MAX_DEPTH: usize = 10_000;
@@ -55,23 +54,24 @@ pub struct PythonModule<'a> {
     /// Offset of the first byte of each line of the text.
     lines: Vec<u32>,
     tree: Tree,
+    version: Version,
 }
 
 impl<'a> PythonModule<'a> {
-    /// Decodes and parses a file.
+    /// Decodes and parses a file as Python of this version.
     ///
     /// # Errors
     /// Where CPython would refuse the file, or where its encoding is not supported.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, PythonError> {
+    pub fn parse(bytes: &'a [u8], version: Version) -> Result<Self, PythonError> {
         let decoded = decode(bytes)?;
         if nesting::braces_exceed_limit(&decoded.text) {
             return Err(nesting::too_many_brackets());
         }
         let lines = position::line_starts(&decoded.text);
-        let options = ParseOptions::from(Mode::Module).with_target_version(TARGET_VERSION);
+        let options = ParseOptions::from(Mode::Module).with_target_version(version.target());
         let parsed = parse_unchecked(&decoded.text, options).try_into_module().expect("module mode gives a module");
         let nesting = nesting::measure(parsed.tokens());
-        let module = Self { decoded, lines, tree: Tree::new(parsed, nesting.depth) };
+        let module = Self { decoded, lines, tree: Tree::new(parsed, nesting.depth), version };
         // Of a broken limit and a syntax error, CPython stops at what comes first.
         let error = [nesting.error, module.syntax_error()].into_iter().flatten().min_by_key(|(range, _)| range.start());
         match error {
@@ -86,6 +86,11 @@ impl<'a> PythonModule<'a> {
         }
         let error = self.tree.unsupported_syntax_errors().first()?;
         Some((error.range(), PythonError::new("SyntaxError", error.to_string(), None)))
+    }
+
+    /// The version whose rules it was parsed by.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// The text: UTF-8, without byte order mark, lines ended by `\n`.
