@@ -169,6 +169,13 @@ class {a}: {b} = [{b} for {c} in {d}]; __{c} = [__{d} for {a} in {b}]|class {a}:
 with {a} as {b}, {c} as ({d}, {a}): pass|for {a}, {b}.{c} in {d}: {a}|{a}[{b}].{c} = {d}|{a} += {b}|super()
 async def {a}({b}): return [{c} async for {c} in {b}], await {d}|f"{{{a}!r:{{{b}}}}} {{(lambda: {c})}}"
 """.strip()
+BLOCKS = (
+    "@{a}\n@{d}\nclass {b}({c}, k={a}): {d}", "@{a}\ndef {b}({c}: {d} = {a}) -> {b}: {c}",
+    "try: {a}\nexcept {b} as {c}: {d}\nelse: {b}\nfinally: {c}", "if {a}: {b}: {c}\nelif {d}: {a} = 1\nelse: {c}: {a} = {b}",
+    "def {a}({b}):\n def {c}():\n  nonlocal {b}, {d}\n  [{b} := {a} for {d} in {c}]\n {d} = lambda: ({d}, {b})",
+    "class {a}:\n {b}: {c}\n def {b}({c}):\n  class {d}:\n   global {a}\n   {a} = __class__, {c}, __{d}",
+    "async def {a}({b}):\n async with {c} as {d}: pass\n async for {c} in {d}: yield {c}",
+)
 SINCE_310 = "match {a}:\n case {b} | [{b}, *{c}] | {{'k': {b}, **{c}}} | {d}({c}, {b}={c}): {d}"
 SINCE_312 = """
 def {a}[{b}, *{c}, **{d}]({d}: {b}) -> {c}: return {b}, {a}|class {a}[{b}: {c}]({d}[{b}]): {c}: {b} = {a}
@@ -181,7 +188,7 @@ SINCE_313 = "def {a}[{b} = {c}](): pass|class {a}[{b}: {c} = {d}, *{d} = {a}, **
 
 def mutants(root, count, seed, folder):
     draw = random.Random(seed)
-    known = STATEMENTS.replace("\n", "|").split("|")
+    known = STATEMENTS.replace("\n", "|").split("|") + list(BLOCKS) * 2
     if VERSION >= (3, 10):
         known = known + [SINCE_310]
     if VERSION >= (3, 12):

@@ -194,8 +194,10 @@ impl Analyzer<'_, '_> {
             if symbol.scope == Scope::Cell || symbol.has(flag::COMP_CELL) {
                 cells.push(name);
             }
-            // `__class__` is never free through a class.
-            if symbol.scope == Scope::Free && in_class && name == names::CLASS {
+            // What a class makes for its methods is never free through it.
+            let made = name == names::CLASS
+                || self.rules.deferred_annotations && [names::CLASSDICT, names::CONDITIONAL_ANNOTATIONS].contains(&name);
+            if symbol.scope == Scope::Free && in_class && made {
                 symbol.scope = Scope::GlobalImplicit;
                 free.retain(|free| *free != name);
                 self.blocks[comprehension].symbols[place].scope = Scope::GlobalImplicit;
@@ -215,6 +217,9 @@ impl Analyzer<'_, '_> {
                     });
                     if !free_within {
                         free.retain(|free| *free != name);
+                    }
+                    if self.rules.uses_merged && symbol.scope == Scope::Free {
+                        self.blocks.symbol_or_new(id, name).flags |= symbol.flags & flag::USE;
                     }
                 }
                 Some(_) => {}

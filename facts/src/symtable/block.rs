@@ -163,6 +163,8 @@ pub(super) struct Block {
     pub(super) detached: bool,
     /// The block that took this comprehension in.
     pub(super) host: Option<BlockId>,
+    /// Lines between where it is and where CPython has it.
+    pub(super) line_shift: i32,
     /// Row of the block, once it has one.
     pub(super) ordinal: i32,
 }
@@ -255,6 +257,7 @@ impl<'a> Blocks<'a> {
             purpose: "",
             detached,
             host: None,
+            line_shift: 0,
             ordinal: -1,
         });
         id

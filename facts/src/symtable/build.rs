@@ -39,6 +39,8 @@ pub(super) struct Builder<'a> {
     pub(super) future_end: Option<TextSize>,
     /// Names to mangle, of the generic classes whose other names are not.
     pub(super) mangled_sets: Vec<Vec<NameId>>,
+    /// Lines between the walk and where CPython has it.
+    pub(super) line_shift: i32,
     depth: usize,
     error: Option<PythonError>,
 }
@@ -58,6 +60,7 @@ impl<'a> Builder<'a> {
             text_annotations: false,
             future_end: None,
             mangled_sets: vec![],
+            line_shift: 0,
             depth: 0,
             error: None,
         };
@@ -134,6 +137,7 @@ impl<'a> Builder<'a> {
     pub(super) fn enter(&mut self, kind: Kind, name: NameId, range: TextRange) -> Visit {
         let parent = self.stack.last().copied();
         let id = self.blocks.add(kind, name, parent, range);
+        self.blocks[id].line_shift = self.line_shift;
         self.enter_existing(id);
         let detached = kind == Kind::Annotation && self.text_annotations;
         if detached {

@@ -4,7 +4,7 @@ use ruff_python_ast::{
     Comprehension, Expr, ExprContext, ExprLambda, ExprName, ExprNamed, InterpolatedStringElement,
     InterpolatedStringElements, Keyword,
 };
-use ruff_text_size::TextRange;
+use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use super::block::{self, Access, Kind, flag};
 use super::build::{Builder, Visit};
@@ -103,12 +103,12 @@ impl<'a> Builder<'a> {
                 self.expression(&x.left)?;
                 self.expressions(&x.comparators)
             }
-            Expr::FString(x) => {
-                x.value.elements().try_for_each(|element| self.interpolated(element))
+            Expr::FString(x) if self.rules.lines_of_first_string => {
+                let Some(first) = x.value.iter().next() else { return Ok(()) };
+                x.value.elements().try_for_each(|element| self.interpolated_by(element, first.range()))
             }
-            Expr::TString(x) => {
-                x.value.elements().try_for_each(|element| self.interpolated(element))
-            }
+            Expr::FString(x) => x.value.elements().try_for_each(|element| self.interpolated(element)),
+            Expr::TString(x) => x.value.elements().try_for_each(|element| self.interpolated(element)),
             Expr::Starred(x) => self.expression(&x.value),
             Expr::List(x) => self.expressions(&x.elts),
             Expr::Tuple(x) => self.expressions(&x.elts),
@@ -152,6 +152,20 @@ impl<'a> Builder<'a> {
             Some(spec) => self.nested(|builder| builder.format_spec(&spec.elements)),
             None => Ok(()),
         }
+    }
+
+    /// Visits an element whose lines CPython takes from the first string that is written with it.
+    fn interpolated_by(&mut self, element: &'a InterpolatedStringElement, first: TextRange) -> Visit {
+        let InterpolatedStringElement::Interpolation(x) = element else { return Ok(()) };
+        let module = self.module;
+        let before = self.line_shift;
+        let found = module.slice(first).find(module.slice(x.range)).unwrap_or_default();
+        let line_at = |at| module.locator().span(TextRange::empty(at)).lineno;
+        let place = first.start() + TextSize::new(found as u32);
+        self.line_shift += line_at(place) - line_at(x.range.start());
+        self.interpolated(element)?;
+        self.line_shift = before;
+        Ok(())
     }
 
     fn format_spec(&mut self, elements: &'a InterpolatedStringElements) -> Visit {

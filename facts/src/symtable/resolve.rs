@@ -26,7 +26,7 @@ impl Blocks<'_> {
         let mut block = occurrence.block;
         let mut symbol = self.symbol(block, name)?;
         while let Some(host) = self[block].host
-            && !matches!(symbol.scope, Scope::Local | Scope::Cell)
+            && symbol.scope == Scope::Free
             && self[host].kind != Kind::Class
             && let Some(outer) = self.symbol(host, name)
         {

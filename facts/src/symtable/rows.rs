@@ -125,7 +125,7 @@ impl<'r, 'a> Rows<'r, 'a> {
         table.is_meta_scope.push(block.kind.is_meta());
         table.name.push(name);
         table.qualpath.push(&self.path);
-        table.lineno.push(if id == BlockId::MODULE { 0 } else { span.lineno });
+        table.lineno.push(if id == BlockId::MODULE { 0 } else { span.lineno + block.line_shift });
         table.bstart.push(span.bstart);
         table.bend.push(span.bend);
         table.is_optimized.push(block.kind == Kind::Function);

@@ -147,7 +147,7 @@ impl<'a> Builder<'a> {
         let range = self.definition(def.range, &def.decorator_list);
         self.bind(&def.name, Access::Definition, flag::LOCAL, range)?;
         self.defaults(&def.parameters)?;
-        if self.rules.annotations_first {
+        if self.rules.decorators_last {
             self.annotations(def, range)?;
         }
         self.decorators(&def.decorator_list)?;
@@ -161,7 +161,7 @@ impl<'a> Builder<'a> {
             }
             self.type_params(params)?;
         }
-        if !self.rules.annotations_first {
+        if !self.rules.decorators_last {
             self.annotations(def, range)?;
         }
         self.enter(Kind::Function, name, range)?;
@@ -178,7 +178,9 @@ impl<'a> Builder<'a> {
     fn class(&mut self, class: &'a StmtClassDef) -> Visit {
         let range = self.definition(class.range, &class.decorator_list);
         self.bind(&class.name, Access::Definition, flag::LOCAL, range)?;
-        self.decorators(&class.decorator_list)?;
+        if !self.rules.decorators_last {
+            self.decorators(&class.decorator_list)?;
+        }
         let name = self.blocks.names.intern(&class.name.id);
         let outer_private = self.private;
         if let Some(params) = &class.type_params {
@@ -196,6 +198,9 @@ impl<'a> Builder<'a> {
         }
         self.expressions(class.bases())?;
         self.keywords(class.keywords())?;
+        if self.rules.decorators_last {
+            self.decorators(&class.decorator_list)?;
+        }
         self.enter(Kind::Class, name, range)?;
         self.private = Some(name);
         if class.type_params.is_some() {
