@@ -182,8 +182,7 @@ impl Dataset {
     }
 }
 
-static ALL: LazyLock<Vec<&'static Dataset>> =
-    LazyLock::new(|| {
+static ALL: LazyLock<Vec<&'static Dataset>> = LazyLock::new(|| {
     [files::DATASETS, lines::DATASETS, ast::DATASETS, symtable::DATASETS, ts::DATASETS, records::DATASETS].concat()
 });
 

@@ -27,8 +27,7 @@ pub enum LaneId {
 
 impl LaneId {
     /// Every lane, in the order they run over a file.
-    pub const ALL: [LaneId; 6] =
-        [Self::Files, Self::Lines, Self::Blobs, Self::Ast, Self::Symtable, Self::Ts];
+    pub const ALL: [LaneId; 6] = [Self::Files, Self::Lines, Self::Blobs, Self::Ast, Self::Symtable, Self::Ts];
 
     /// Name in tables and options.
     pub fn name(self) -> &'static str {

@@ -149,11 +149,7 @@ impl Analyzer<'_, '_> {
 
     /// Analyses the blocks within, takes comprehensions in, and gives the names that the blocks take from outside and
     /// the cells that came with comprehensions.
-    fn children(
-        &mut self,
-        id: BlockId,
-        class: Option<BlockId>,
-    ) -> Result<(Vec<NameId>, Vec<NameId>), PythonError> {
+    fn children(&mut self, id: BlockId, class: Option<BlockId>) -> Result<(Vec<NameId>, Vec<NameId>), PythonError> {
         let children = std::mem::take(&mut self.blocks[id].children);
         let mut shown = Vec::with_capacity(children.len());
         let (mut passed, mut cells) = (vec![], vec![]);
@@ -196,7 +192,8 @@ impl Analyzer<'_, '_> {
             }
             // What a class makes for its methods is never free through it.
             let made = name == names::CLASS
-                || self.rules.deferred_annotations && [names::CLASSDICT, names::CONDITIONAL_ANNOTATIONS].contains(&name);
+                || self.rules.deferred_annotations
+                    && [names::CLASSDICT, names::CONDITIONAL_ANNOTATIONS].contains(&name);
             if symbol.scope == Scope::Free && in_class && made {
                 symbol.scope = Scope::GlobalImplicit;
                 free.retain(|free| *free != name);

@@ -145,9 +145,7 @@ impl<'a> Builder<'a> {
         } else if let Some(parent) = parent {
             self.blocks[parent].children.push(id);
         }
-        if self.rules.deferred_annotations
-            && matches!(kind, Kind::Annotation | Kind::TypeVariable | Kind::TypeAlias)
-        {
+        if self.rules.deferred_annotations && matches!(kind, Kind::Annotation | Kind::TypeVariable | Kind::TypeAlias) {
             self.define(names::DOT_FORMAT, flag::PARAM, range)?;
             self.define(names::DOT_FORMAT, flag::USE, range)?;
         }
@@ -266,13 +264,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Binds the name of an identifier.
-    pub(super) fn bind(
-        &mut self,
-        identifier: &'a Identifier,
-        access: Access,
-        flags: u16,
-        place: TextRange,
-    ) -> Visit {
+    pub(super) fn bind(&mut self, identifier: &'a Identifier, access: Access, flags: u16, place: TextRange) -> Visit {
         let name = self.blocks.names.intern(&identifier.id);
         self.occurrence(name, identifier.range(), access, flags, place)
     }

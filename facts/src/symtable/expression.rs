@@ -76,9 +76,7 @@ impl<'a> Builder<'a> {
                 x.iter_values().try_for_each(|value| self.expression(value))
             }
             Expr::Set(x) => self.expressions(&x.elts),
-            Expr::ListComp(x) => {
-                self.comprehension(block::Comprehension::List, x.range, &x.generators, &x.elt, None)
-            }
+            Expr::ListComp(x) => self.comprehension(block::Comprehension::List, x.range, &x.generators, &x.elt, None),
             Expr::SetComp(x) => self.comprehension(block::Comprehension::Set, x.range, &x.generators, &x.elt, None),
             Expr::DictComp(x) => {
                 let (element, value) = match &x.key {
@@ -331,7 +329,8 @@ impl<'a> Builder<'a> {
             if block.comprehension.is_some() {
                 if known & flag::COMP_ITER != 0 && known & flag::LOCAL != 0 {
                     let text = self.blocks.names.text(name);
-                    let message = format!("assignment expression cannot rebind comprehension iteration variable '{text}'");
+                    let message =
+                        format!("assignment expression cannot rebind comprehension iteration variable '{text}'");
                     return self.refuse(message, range);
                 }
                 continue;

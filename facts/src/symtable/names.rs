@@ -109,8 +109,7 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     pub(super) fn new() -> Self {
-        let mut names =
-            Self { texts: vec![], ids: FastMap::default(), private: vec![], mangled: FastMap::default() };
+        let mut names = Self { texts: vec![], ids: FastMap::default(), private: vec![], mangled: FastMap::default() };
         for name in KNOWN {
             names.intern(name);
         }

@@ -60,7 +60,8 @@ fn table(version: Version, source: &str) -> String {
 }
 
 fn error(output: &GroupOutput) -> Option<String> {
-    let row = columns(output, "symtable_errors", ["stage", "lineno", "col_offset", "end_col_offset", "message"]).pop()?;
+    let row =
+        columns(output, "symtable_errors", ["stage", "lineno", "col_offset", "end_col_offset", "message"]).pop()?;
     let [stage, line, start, end, message] = row;
     Some(format!("{stage} {line}:{start}-{end} {message}"))
 }
@@ -98,7 +99,8 @@ fn an_empty_file_is_a_module() {
 
 #[test]
 fn assignments_uses_and_globals() {
-    let source = "import a.b, c as d\nx: int = 1\ny: str\ndef f(p, *q, r=x, **s):\n  global g\n  g = p; len(t)\n  t = 1\n";
+    let source =
+        "import a.b, c as d\nx: int = 1\ny: str\ndef f(p, *q, r=x, **s):\n  global g\n  g = p; len(t)\n  t = 1\n";
     assert_eq!(
         table(Py313, source),
         "module top: a=LOCAL(imported) d=LOCAL(imported) x=LOCAL(used assigned annotated) int=GLOBAL_IMPLICIT(used) \
@@ -145,7 +147,8 @@ fn methods_are_what_the_version_calls_so() {
 
 #[test]
 fn namespaces_are_bound_to_their_names() {
-    let output = run(Py313, "def f(): pass\nif 1:\n  class f: pass\nf = 1\nlambda = 1\n".replace("lambda = 1\n", "").as_str());
+    let output =
+        run(Py313, "def f(): pass\nif 1:\n  class f: pass\nf = 1\nlambda = 1\n".replace("lambda = 1\n", "").as_str());
     let edges = ["symbol_ordinal", "scope_ordinal", "namespace_ordinal", "namespace_index"];
     let edges = columns(&output, "symtable_namespace_edges", edges);
     assert_eq!(edges, [["0", "0", "1", "0"], ["0", "0", "2", "1"]]);
@@ -158,8 +161,16 @@ fn partitions_are_those_of_the_function() {
     let output = run(Py313, "def f(a):\n  b = len\n  def g():\n    nonlocal a\n    a = c\n");
     let partitions = columns(&output, "symtable_function_partitions", ["scope_ordinal", "partition", "name"]);
     let text: Vec<String> = partitions.iter().map(|row| row.join(" ")).collect();
-    let expected =
-        ["1 parameters a", "1 locals a", "1 locals b", "1 locals g", "1 globals len", "2 globals c", "2 nonlocals a", "2 frees a"];
+    let expected = [
+        "1 parameters a",
+        "1 locals a",
+        "1 locals b",
+        "1 locals g",
+        "1 globals len",
+        "2 globals c",
+        "2 nonlocals a",
+        "2 frees a",
+    ];
     assert_eq!(text, expected);
 }
 
@@ -331,20 +342,35 @@ fn what_makes_no_sense_of_its_names_is_refused() {
         ("def f(x):\n def g(): global x; nonlocal x", "2:10-18 name 'x' is nonlocal and global"),
         ("def f(): from m import *", "1:23-24 import * only allowed at module level"),
         ("[x := 1 for x in y]", "1:1-2 assignment expression cannot rebind comprehension iteration variable 'x'"),
-        ("[i for i in y if (j := 0) for j in y]", "1:30-31 comprehension inner loop cannot rebind assignment expression target 'j'"),
-        ("[x for x in (y := z)]", "1:13-19 assignment expression cannot be used in a comprehension iterable expression"),
-        ("class A: z = [q := 1 for x in y]", "1:14-15 assignment expression within a comprehension cannot be used in a class body"),
+        (
+            "[i for i in y if (j := 0) for j in y]",
+            "1:30-31 comprehension inner loop cannot rebind assignment expression target 'j'",
+        ),
+        (
+            "[x for x in (y := z)]",
+            "1:13-19 assignment expression cannot be used in a comprehension iterable expression",
+        ),
+        (
+            "class A: z = [q := 1 for x in y]",
+            "1:14-15 assignment expression within a comprehension cannot be used in a class body",
+        ),
         ("def f(): return [(yield) for x in y]", "1:18-23 'yield' inside list comprehension"),
         ("def f[T, T](): pass", "1:9-10 duplicate type parameter 'T'"),
         ("def f[T](): nonlocal T", "1:12-22 nonlocal binding not allowed for type parameter 'T'"),
         ("class A[T: (yield)]: pass", "1:12-17 yield expression cannot be used within a TypeVar bound"),
         ("class A[T = (yield)]: pass", "1:13-18 yield expression cannot be used within a TypeVar default"),
         ("type A = (x := 1)", "1:10-16 named expression cannot be used within a type alias"),
-        ("type A = [x := 1 for y in z]", "1:10-11 assignment expression within a comprehension cannot be used in a type alias"),
+        (
+            "type A = [x := 1 for y in z]",
+            "1:10-11 assignment expression within a comprehension cannot be used in a type alias",
+        ),
         ("class B[T]((x := 1)): pass", "1:12-18 named expression cannot be used within the definition of a generic"),
         ("from __future__ import nope", "1:0-27 future feature nope is not defined"),
         ("from __future__ import braces", "1:0-29 not a chance"),
-        ("from __future__ import annotations\nx: (yield)", "2:4-9 yield expression cannot be used within an annotation"),
+        (
+            "from __future__ import annotations\nx: (yield)",
+            "2:4-9 yield expression cannot be used within an annotation",
+        ),
     ];
     for (source, expected) in cases {
         assert_eq!(refused(Py313, source), format!("symtable {expected}"), "{source}");
@@ -355,7 +381,10 @@ fn what_makes_no_sense_of_its_names_is_refused() {
 #[test]
 fn versions_refuse_differently() {
     assert!(refused(Py38, "def f(b): lambda a, a: 0").starts_with("symtable 1:10-24 duplicate argument"));
-    assert!(refused(Py312, "class C:\n type A = lambda: 1").ends_with("Cannot use lambda in annotation scope within class scope"));
+    assert!(
+        refused(Py312, "class C:\n type A = lambda: 1")
+            .ends_with("Cannot use lambda in annotation scope within class scope")
+    );
     assert!(error(&run(Py313, "class C:\n type A = lambda: 1")).is_none());
     let cases = [
         ("await x", "1:0-7 'await' outside function"),
@@ -366,7 +395,10 @@ fn versions_refuse_differently() {
         ("f(__debug__=1)", "1:2-13 cannot assign to __debug__"),
         ("del __debug__", "1:4-13 cannot delete __debug__"),
         ("x.__debug__ = 1", "1:0-11 cannot assign to __debug__"),
-        ("x = 1\nfrom __future__ import division", "2:0-31 from __future__ imports must occur at the beginning of the file"),
+        (
+            "x = 1\nfrom __future__ import division",
+            "2:0-31 from __future__ imports must occur at the beginning of the file",
+        ),
         ("x: (yield)", "1:4-9 yield expression cannot be used within an annotation"),
         ("class A[__classdict__]: pass", "1:8-21 reserved name '__classdict__' cannot be used for type parameter"),
     ];
