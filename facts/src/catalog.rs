@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::lane::LaneId;
-use crate::{agreement, ast, files, lines, records, ts};
+use crate::{agreement, ast, files, lines, records, symtable, ts};
 
 /// Logical type of a column. Delta has neither unsigned integers nor dictionaries, so what is stored can be plainer
 /// than what a worker sends.
@@ -186,7 +186,16 @@ impl Dataset {
 }
 
 static ALL: LazyLock<Vec<&'static Dataset>> = LazyLock::new(|| {
-    [files::DATASETS, lines::DATASETS, ast::DATASETS, ts::DATASETS, agreement::DATASETS, records::DATASETS].concat()
+    [
+        files::DATASETS,
+        lines::DATASETS,
+        ast::DATASETS,
+        symtable::DATASETS,
+        ts::DATASETS,
+        agreement::DATASETS,
+        records::DATASETS,
+    ]
+    .concat()
 });
 
 /// Every dataset, in a fixed order.

@@ -19,6 +19,7 @@ pub mod options;
 pub mod python;
 pub mod records;
 pub mod source;
+pub mod symtable;
 #[cfg(test)]
 mod testing;
 pub mod ts;

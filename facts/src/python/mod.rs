@@ -1,6 +1,6 @@
 //! The Python front end: bytes to text as CPython decodes them, one parse a file, positions in the original bytes.
 //!
-//! ruff's parser is used here and in [`crate::ast`] alone, since its API is not stable.
+//! ruff's parser is used here, in [`crate::ast`] and in [`crate::symtable`] alone, since its API is not stable.
 
 mod decode;
 mod lexical;
@@ -11,10 +11,10 @@ mod refusal;
 mod tree;
 mod version;
 
-use ruff_python_ast::Stmt;
-use ruff_python_ast::token::Tokens;
+use ruff_python_ast::token::{TokenKind, Tokens};
+use ruff_python_ast::{Decorator, Stmt};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
-use ruff_text_size::{Ranged, TextRange};
+use ruff_text_size::{Ranged, TextRange, TextSize};
 use thiserror::Error;
 
 pub use decode::{Decoded, decode};
@@ -122,6 +122,17 @@ impl<'a> PythonModule<'a> {
     /// A bound on the depth of the tree, in nodes.
     pub fn depth(&self) -> usize {
         self.tree.depth()
+    }
+
+    /// Where a definition starts to CPython: behind its decorators, at `def`, `async` or `class`.
+    pub(crate) fn definition_start(&self, range: TextRange, decorators: &[Decorator]) -> TextSize {
+        let Some(last) = decorators.last() else { return range.start() };
+        let tokens = self.tokens();
+        let first = tokens.partition_point(|token| token.start() < last.end());
+        let keyword = tokens[first..]
+            .iter()
+            .find(|token| matches!(token.kind(), TokenKind::Def | TokenKind::Async | TokenKind::Class));
+        keyword.map_or(range.start(), Ranged::start)
     }
 
     /// A cursor that turns ranges of the text into positions.

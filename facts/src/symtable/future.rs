@@ -1,0 +1,92 @@
+//! `from __future__ import …`, as CPython's `future.c` reads it before the symbol table is built.
+
+use ruff_python_ast::{Expr, Stmt, StmtImportFrom};
+use ruff_text_size::Ranged;
+
+use super::build::{Builder, Visit};
+
+const FEATURES: &[&str] = &[
+    "nested_scopes",
+    "generators",
+    "division",
+    "absolute_import",
+    "with_statement",
+    "print_function",
+    "unicode_literals",
+    "barry_as_FLUFL",
+    "generator_stop",
+    "annotations",
+];
+
+/// Notes the features that are asked for where they can be: at the start of the file, behind its docstring.
+pub(super) fn visit(builder: &mut Builder<'_>) -> Visit {
+    if !builder.rules.future_checked {
+        return Ok(());
+    }
+    let module = builder.module;
+    let mut body = module.body();
+    // Line of the first statement that ends the start of the file, where its rest still counts.
+    let mut over = None;
+    if !builder.rules.future_by_line
+        && let Some((_, rest)) = body.split_first().filter(|(first, _)| is_string(first))
+    {
+        body = rest;
+    }
+    for statement in body {
+        let line = || module.locator().span(statement.range()).lineno;
+        if over.is_some_and(|over| line() > over) {
+            break;
+        }
+        match statement {
+            Stmt::ImportFrom(import) if is_future(builder, import) => {
+                if over.is_some() {
+                    return late(builder, import);
+                }
+                features(builder, import)?;
+                builder.future_end = Some(import.range.end());
+            }
+            _ if !builder.rules.future_by_line => break,
+            statement if over.is_none() && is_string(statement) => {}
+            _ => over = over.or_else(|| Some(line())),
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a future import that comes too late, since 3.14 here and not by the code generator.
+pub(super) fn check_import(builder: &mut Builder<'_>, import: &StmtImportFrom) -> Visit {
+    let in_place = builder.future_end.is_some_and(|end| import.range.start() < end);
+    if builder.rules.early_checks && is_future(builder, import) && !in_place {
+        return late(builder, import);
+    }
+    Ok(())
+}
+
+fn late(builder: &mut Builder<'_>, import: &StmtImportFrom) -> Visit {
+    builder.refuse("from __future__ imports must occur at the beginning of the file", import.range)
+}
+
+fn is_future(builder: &Builder<'_>, import: &StmtImportFrom) -> bool {
+    import.module.as_ref().is_some_and(|module| module.id == "__future__")
+        && (import.level == 0 || builder.rules.future_relative)
+}
+
+fn is_string(statement: &Stmt) -> bool {
+    matches!(statement, Stmt::Expr(x) if matches!(*x.value, Expr::StringLiteral(_)))
+}
+
+fn features(builder: &mut Builder<'_>, import: &StmtImportFrom) -> Visit {
+    for alias in &import.names {
+        let name = alias.name.id.as_str();
+        if FEATURES.contains(&name) {
+            builder.text_annotations |= name == "annotations";
+            continue;
+        }
+        let place = if builder.rules.early_checks { alias.range } else { import.range };
+        return match name {
+            "braces" => builder.refuse("not a chance", place),
+            name => builder.refuse(format!("future feature {name} is not defined"), place),
+        };
+    }
+    Ok(())
+}

@@ -1,0 +1,383 @@
+//! The `symtable_*` tables against CPython's own `symtable`, row for row, over a whole standard library and over sources
+//! with errors; and the scopes that names resolve to against the compiled code.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Int32Type};
+use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
+use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::lane::LaneId;
+use lode_facts::language::Language;
+use lode_facts::options::{Limits, Options};
+use lode_facts::python::Version;
+
+fn all() -> bool {
+    std::env::var("LODE_ORACLES").is_ok_and(|which| which == "all")
+}
+
+/// Version of an interpreter, if it runs.
+fn version(python: &Path) -> Option<(u8, u8)> {
+    let script = "import sys; print(*sys.version_info[:2])";
+    let output = Command::new(python).args(["-I", "-c", script]).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut numbers = text.split_whitespace().filter_map(|n| n.parse().ok());
+    Some((numbers.next()?, numbers.next()?))
+}
+
+/// The interpreters to hold the facts against: the newest up to Lode's default version, with `LODE_ORACLES=all` every
+/// one there is, one a version: those of `LODE_PYTHONS` (programs, separated by colons), else `LODE_PYTHON`, those of
+/// the search path, and those of pyenv.
+fn interpreters() -> Vec<(PathBuf, (u8, u8))> {
+    let programs: Vec<PathBuf> = match std::env::var_os("LODE_PYTHONS") {
+        Some(named) => std::env::split_paths(&named).collect(),
+        None => {
+            let named = std::env::var_os("LODE_PYTHON").map(PathBuf::from).into_iter();
+            let usual = Version::ALL.iter().map(|version| format!("python{version}").into());
+            let pyenv = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
+            let pyenv = pyenv.or_else(|| Some(std::env::home_dir()?.join(".pyenv")));
+            let installed = pyenv.and_then(|root| std::fs::read_dir(root.join("versions")).ok());
+            let mut installed: Vec<PathBuf> =
+                installed.into_iter().flatten().flatten().map(|entry| entry.path().join("bin/python")).collect();
+            installed.sort();
+            named.chain(usual).chain(["python3".into()]).chain(installed).collect()
+        }
+    };
+    let mut found: BTreeMap<(u8, u8), PathBuf> = BTreeMap::new();
+    for program in programs {
+        if let Some(version) = version(&program).filter(|version| *version >= (3, 8) && *version <= (3, 14)) {
+            found.entry(version).or_insert(program);
+        }
+    }
+    assert!(!found.is_empty(), "no Python: set LODE_PYTHON to an interpreter of 3.8 or newer");
+    let mut found: Vec<_> = found.into_iter().map(|(version, program)| (program, version)).collect();
+    if !all() {
+        let usual = found.iter().rposition(|(_, version)| *version <= (3, Version::default().minor())).unwrap_or(0);
+        found = vec![found.swap_remove(usual)];
+    }
+    found
+}
+
+fn options(version: (u8, u8)) -> Options {
+    Options { python_version: format!("{}.{}", version.0, version.1).parse().unwrap(), ..Options::default() }
+}
+
+fn extract(extractor: &mut Extractor, content: &[u8]) -> BTreeMap<&'static str, RecordBatch> {
+    let meta = FileMeta {
+        repo: "r".into(),
+        path: "f.py".into(),
+        path_bytes: None,
+        file_id: 1,
+        kind: FileKind::File,
+        size: content.len() as i64,
+        sha256: None,
+        mode: 0o100_644,
+        git_blob: None,
+        tracked: None,
+        language: Some(Language::Python),
+        included: true,
+        rule: "default".into(),
+    };
+    let datasets = LaneId::Symtable.datasets().map(|d| d.name.to_owned()).collect();
+    let lanes = vec![LaneRequest { lane: LaneId::Symtable, datasets }];
+    extractor.extract(&FileRequest { meta, lanes }, Some(content));
+    let output = extractor.finish().unwrap();
+    output.tables.into_iter().map(|(dataset, batch)| (dataset.name, batch)).collect()
+}
+
+fn value(array: &ArrayRef, row: usize) -> String {
+    if array.is_null(row) {
+        return "\\N".into();
+    }
+    match array.data_type() {
+        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
+        DataType::Boolean => array.as_boolean().value(row).to_string(),
+        _ => array.as_string::<i32>().value(row).to_owned(),
+    }
+}
+
+/// Rows of a table as the oracle prints them, without letter.
+fn rows(tables: &BTreeMap<&str, RecordBatch>, name: &str, columns: &[&str]) -> Vec<Vec<String>> {
+    let Some(batch) = tables.get(name) else { return vec![] };
+    let arrays: Vec<ArrayRef> = columns
+        .iter()
+        .map(|column| {
+            let array = batch.column_by_name(column).unwrap();
+            match array.data_type() {
+                DataType::Dictionary(..) => arrow::compute::cast(array, &DataType::Utf8).unwrap(),
+                _ => array.clone(),
+            }
+        })
+        .collect();
+    (0..batch.num_rows()).map(|row| arrays.iter().map(|array| value(array, row)).collect()).collect()
+}
+
+/// The tables the oracle prints: letter, name, columns.
+const TABLES: [(&str, &str, &[&str]); 5] = [
+    (
+        "S",
+        "symtable_scopes",
+        &[
+            "parent_ordinal",
+            "child_index",
+            "block_type",
+            "scope_type_value",
+            "name",
+            "lineno",
+            "is_optimized",
+            "is_nested",
+            "has_children",
+            "symbol_count",
+        ],
+    ),
+    (
+        "Y",
+        "symtable_symbols",
+        &[
+            "scope_ordinal",
+            "name",
+            "scope",
+            "is_referenced",
+            "is_imported",
+            "is_parameter",
+            "is_global",
+            "is_nonlocal",
+            "is_declared_global",
+            "is_local",
+            "is_annotated",
+            "is_free",
+            "is_assigned",
+            "is_namespace",
+            "is_type_parameter",
+            "is_free_class",
+            "is_comp_iter",
+            "is_comp_cell",
+            "namespace_count",
+        ],
+    ),
+    ("N", "symtable_namespace_edges", &["symbol_ordinal", "scope_ordinal", "namespace_ordinal", "namespace_index"]),
+    ("P", "symtable_function_partitions", &["scope_ordinal", "partition", "symbol_ordinal", "name", "position"]),
+    ("M", "symtable_class_methods", &["scope_ordinal", "name", "position"]),
+];
+
+#[derive(Default)]
+struct Tally {
+    files: usize,
+    bytes: usize,
+    refused: BTreeMap<String, usize>,
+    rows: BTreeMap<String, usize>,
+    differences: Vec<String>,
+}
+
+impl Tally {
+    fn differ(&mut self, path: &str, expected: impl Into<String>, found: impl Into<String>) {
+        let (expected, found) = (expected.into(), found.into());
+        self.differences.push(format!("{path}\n  CPython: {expected}\n  Lode:    {found}"));
+    }
+
+    fn file(&mut self, extractor: &mut Extractor, path: &str, oracle: &[String], version: (u8, u8)) {
+        let content = std::fs::read(path).unwrap();
+        self.files += 1;
+        self.bytes += content.len();
+        let tables = extract(extractor, &content);
+        let columns = ["stage", "error_type", "lineno", "col_offset", "end_lineno", "end_col_offset", "message"];
+        let found = rows(&tables, "symtable_errors", &columns).pop();
+        if let Some(error) = oracle.first().filter(|line| line.starts_with("E\t")) {
+            let expected: Vec<&str> = error.split('\t').skip(1).collect();
+            self.error(path, &expected, found, version);
+            return;
+        }
+        if let Some(found) = found {
+            self.differ(path, "accepted", found.join("\t"));
+            return;
+        }
+        for (letter, name, columns) in TABLES {
+            let expected: Vec<&str> =
+                oracle.iter().filter_map(|line| line.strip_prefix(letter)?.strip_prefix('\t')).collect();
+            let found: Vec<String> = rows(&tables, name, columns).iter().map(|row| row.join("\t")).collect();
+            *self.rows.entry(name.into()).or_default() += expected.len();
+            let mut pairs = expected.iter().zip(&found).enumerate();
+            if let Some((row, (expected, found))) = pairs.find(|(_, (expected, found))| expected != found) {
+                self.differ(path, format!("{letter} {row} {expected}"), found);
+            }
+            if expected.len() != found.len() {
+                self.differ(path, format!("{} rows of {name}", expected.len()), format!("{} rows", found.len()));
+            }
+        }
+        let compiled = oracle.iter().filter_map(|line| line.strip_prefix("B\t"));
+        self.resolutions(path, &tables, compiled.map(|line| line.split('\t').collect()).collect());
+    }
+
+    /// The stage is the same; of an error of the symbol table, so are type, message and place.
+    fn error(&mut self, path: &str, expected: &[&str], found: Option<Vec<String>>, version: (u8, u8)) {
+        *self.refused.entry(expected[0].into()).or_default() += 1;
+        let Some(found) = found else {
+            // Which files parse is for the `ast_*` tables to hold.
+            if expected[0] == "symtable" {
+                self.differ(path, expected.join("\t"), "accepted");
+            }
+            return;
+        };
+        if expected[0] == "parse" || found[0] == "parse" {
+            return;
+        }
+        let number = |text: &str| text.parse::<i32>().ok();
+        // Columns count from 1. Before 3.10 some are one too small, and no end is told.
+        let column = number(&found[3]).map(|column| column + 1);
+        let same_column = number(expected[3]) == column
+            || version < (3, 10) && number(expected[3]) == column.map(|c| c - 1)
+            || expected[6].contains("future");
+        let same_end = expected[5] == "\\N"
+            || expected[4] == found[4] && number(expected[5]) == number(&found[5]).map(|column| column + 1);
+        if expected[1] != found[1] || expected[2] != found[2] || expected[6] != found[6] || !same_column || !same_end {
+            self.differ(path, expected.join("\t"), found.join("\t"));
+        }
+    }
+
+    /// Instructions say how a name is found, and which code holds its cell.
+    fn resolutions(&mut self, path: &str, tables: &BTreeMap<&str, RecordBatch>, compiled: Vec<Vec<&str>>) {
+        let columns = [
+            "lineno",
+            "col_offset",
+            "end_col_offset",
+            "access",
+            "scope_ordinal",
+            "symbol_ordinal",
+            "resolution",
+            "binding_scope_ordinal",
+            "in_comprehension",
+        ];
+        let resolutions = rows(tables, "symtable_resolutions", &columns);
+        let symbols = rows(tables, "symtable_symbols", &["name", "is_comp_iter"]);
+        let scopes = rows(tables, "symtable_scopes", &["name", "block_type"]);
+        let by_place: HashMap<[&str; 3], &Vec<String>> =
+            resolutions.iter().map(|row| ([&row[0], &row[1], &row[2]].map(String::as_str), row)).collect();
+        for instruction in compiled {
+            let [lineno, column, end_lineno, end_column, verb, name, kind, binder] = instruction[..] else {
+                panic!("{instruction:?}")
+            };
+            let Some(row) = by_place.get(&[lineno, column, end_column]).filter(|_| lineno == end_lineno) else {
+                continue;
+            };
+            // An `except` clause deletes its name where it ends.
+            if row[3] != verb || row[5] == "\\N" || symbols[row[5].parse::<usize>().unwrap()][0] != name {
+                continue;
+            }
+            *self.rows.entry("symtable_resolutions".into()).or_default() += 1;
+            let scope_of = |row: &str| &scopes[row.parse::<usize>().unwrap()];
+            let function = !matches!(scope_of(&row[4])[1].as_str(), "module" | "class");
+            let same = match (kind, row[6].as_str()) {
+                ("FAST", "LOCAL") => function || row[8] == "true",
+                ("NAME", "LOCAL") => !function,
+                ("NAME", "GLOBAL_IMPLICIT") => !function,
+                ("GLOBAL", "GLOBAL_IMPLICIT" | "GLOBAL_EXPLICIT") => true,
+                ("DEREF", "CELL" | "FREE") => {
+                    row[7] != "\\N" && {
+                        let holder = scope_of(&row[7]);
+                        let holder = match holder[1].as_str() {
+                            "module" => "<module>".into(),
+                            "type parameter" | "type parameters" => format!("<generic parameters of {}>", holder[0]),
+                            _ if matches!(
+                                holder[0].as_str(),
+                                "lambda" | "genexpr" | "listcomp" | "setcomp" | "dictcomp"
+                            ) =>
+                            {
+                                format!("<{}>", holder[0])
+                            }
+                            _ => holder[0].clone(),
+                        };
+                        holder == binder
+                    }
+                }
+                _ => false,
+            };
+            // Where an inlined comprehension brings a variable into a function that has the name from elsewhere too,
+            // CPython's code can take the one for the other.
+            let iterates = |symbol: &Vec<String>| symbol[0] == name && symbol[1] == "true";
+            if !same && symbols.iter().any(iterates) && matches!(kind, "DEREF" | "FAST") {
+                *self.rows.entry("resolutions that CPython confuses".into()).or_default() += 1;
+            } else if !same {
+                let holder = if row[7] == "\\N" { "" } else { &scope_of(&row[7])[0] };
+                self.differ(path, format!("B {}", instruction.join(" ")), format!("{row:?} {holder}"));
+            }
+        }
+    }
+
+    /// What was compared, for people.
+    fn report(&self, python: &Path, version: (u8, u8)) -> String {
+        let mut text = String::new();
+        write!(text, "{} {}.{}: {} files", python.display(), version.0, version.1, self.files).unwrap();
+        write!(text, ", {} bytes, refused {:?}", self.bytes, self.refused).unwrap();
+        write!(text, ", rows compared {:?}", self.rows).unwrap();
+        text
+    }
+
+    fn judge(&self) {
+        let shown = self.differences.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
+        assert!(self.differences.is_empty(), "{} differences:\n{shown}", self.differences.len());
+    }
+}
+
+/// Holds Lode against what an interpreter prints with these arguments.
+fn compare(python: &Path, version: (u8, u8), arguments: &[&str]) -> Tally {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/symtable_oracle.py");
+    let mut child = Command::new(python)
+        .args(["-I", "-X", "utf8", script])
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("an interpreter that answered before runs again");
+    let mut extractor = Extractor::new(&options(version), &Limits::default());
+    let mut tally = Tally::default();
+    let mut oracle: Vec<String> = vec![];
+    let mut path: Option<String> = None;
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut line = vec![];
+    while lines.read_until(b'\n', &mut line).unwrap() > 0 {
+        let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
+        line.clear();
+        if let Some(next) = text.strip_prefix('@') {
+            if let Some(path) = path.replace(next.to_owned()) {
+                tally.file(&mut extractor, &path, &oracle, version);
+            }
+            oracle.clear();
+        } else if !text.starts_with('!') {
+            oracle.push(text);
+        }
+    }
+    assert!(child.wait().unwrap().success(), "the oracle failed");
+    tally.file(&mut extractor, &path.expect("there are files"), &oracle, version);
+    tally
+}
+
+#[test]
+fn the_standard_library_equals_cpython() {
+    for (python, version) in interpreters() {
+        let tally = compare(&python, version, &[]);
+        println!("standard library: {}", tally.report(&python, version));
+        tally.judge();
+        assert!(tally.files > 500, "{} files are no standard library", tally.files);
+    }
+}
+
+#[test]
+fn sources_with_errors_equal_cpython() {
+    for (python, version) in interpreters() {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("symtable-{}.{}", version.0, version.1));
+        std::fs::create_dir_all(&folder).unwrap();
+        let count = std::env::var("LODE_MUTANTS").unwrap_or_else(|_| if all() { "3000" } else { "500" }.into());
+        let seed = std::env::var("LODE_SEED").unwrap_or_else(|_| "1".into());
+        let tally = compare(&python, version, &["mutants", &count, &seed, folder.to_str().unwrap()]);
+        println!("sources with errors: {}", tally.report(&python, version));
+        tally.judge();
+        let refused = tally.refused.get("symtable").copied().unwrap_or_default();
+        assert!(refused * 5 > tally.files, "{refused} of {} files are refused for their names", tally.files);
+    }
+}
