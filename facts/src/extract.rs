@@ -183,6 +183,7 @@ impl Extractor {
                 LaneId::Lines => Box::new(crate::lines::LinesSession::new(options)),
                 LaneId::Blobs => Box::new(crate::files::BlobsSession::new(options)),
                 LaneId::Ast => Box::new(crate::ast::AstSession::new(options)),
+                LaneId::Cst => Box::new(crate::cst::CstSession::new(options)),
                 LaneId::Ts => Box::new(crate::ts::TsSession::new(options)),
             }
         };

@@ -15,7 +15,7 @@ use ruff_python_parser::{LexicalErrorType, Mode, ParseError, ParseErrorType, Par
 use ruff_text_size::{Ranged, TextRange};
 use thiserror::Error;
 
-pub use decode::{Decoded, decode};
+pub use decode::{Decoded, decode, source_encoding};
 pub use literal::{MAX_DECIMAL_DIGITS, Quoted, push_bytes, push_float, push_imaginary, push_integer, push_string};
 pub use position::{Locator, OffsetMap, Span};
 use tree::Tree;
