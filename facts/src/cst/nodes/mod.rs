@@ -5,8 +5,9 @@
 //! tokens in the order in which LibCST prints them, and each node notes where the cursor stood.
 
 mod expression;
+mod parts;
 mod pattern;
-mod simple;
+mod small;
 mod statement;
 
 use ruff_python_ast::Expr;
