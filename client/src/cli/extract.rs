@@ -56,8 +56,7 @@ pub(super) struct ExtractArgs {
     /// Version of Python to read files as, 3.8 to 3.14 [default: 3.13]
     #[arg(long, value_name = "VERSION")]
     python_version: Option<Version>,
-    /// Directory below the repository's root from which Python modules are named; can be given more than once
-    /// [default: the root]
+    /// Directory below the repository's root from which Python modules are named; can be repeated [default: the root]
     #[arg(long, value_name = "DIR")]
     package_root: Vec<String>,
     /// Keep the content of files in repo_file_blobs
