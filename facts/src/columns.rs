@@ -537,6 +537,22 @@ mod tests {
     }
 
     #[test]
+    fn truncation_takes_lists_back() {
+        let mut lists = Utf8List::default();
+        lists.push(["a", "bc"]);
+        lists.push([]);
+        lists.push(["d"]);
+        lists.truncate(2);
+        lists.push(["é"]);
+        assert_eq!((lists.len(), lists.bytes()), (3, 5 + 4 * 6));
+        let array = lists.finish();
+        let list = |row| array.as_list::<i32>().value(row);
+        let texts = |row| list(row).as_string::<i32>().iter().flatten().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!([texts(0), texts(1), texts(2)], [vec!["a", "bc"], vec![], vec!["é"]]);
+        assert_eq!((lists.len(), lists.bytes()), (0, 0));
+    }
+
+    #[test]
     fn a_vocabulary_survives_finish() {
         let mut kind = Symbol::default();
         kind.push("Name");
