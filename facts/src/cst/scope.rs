@@ -124,8 +124,8 @@ pub(super) struct Scopes<'t> {
     imports: Vec<ImportAssignment>,
     statements: Vec<ImportStatement<'t>>,
     redirected: FxHashMap<(ScopeId, NameId), ScopeId>,
-    /// Names that start the name of a dotted import.
-    dotted_roots: Vec<NameId>,
+    /// By [`NameId`]: whether it starts the name of a dotted import.
+    dotted_root: Vec<bool>,
     minor: u8,
 }
 
@@ -149,7 +149,7 @@ impl<'t> Scopes<'t> {
             imports: vec![],
             statements: vec![],
             redirected: FxHashMap::default(),
-            dotted_roots: vec![],
+            dotted_root: vec![],
             minor,
         }
     }
@@ -191,6 +191,7 @@ impl<'t> Scopes<'t> {
         let id = *self.ids.entry(name).or_insert(next);
         if id == next {
             self.names.push(name);
+            self.dotted_root.push(false);
             self.builtin.push(is_builtin(name, self.minor));
         }
         id
@@ -267,9 +268,7 @@ impl<'t> Scopes<'t> {
         let id = self.name(name);
         if let Some((root, _)) = name.split_once('.') {
             let root = self.name(root);
-            if !self.dotted_roots.contains(&root) {
-                self.dotted_roots.push(root);
-            }
+            self.dotted_root[root as usize] = true;
         }
         let target = self.target(scope, id);
         let index = self.get(target).count;
@@ -281,7 +280,7 @@ impl<'t> Scopes<'t> {
 
     /// Whether a dotted name with this start is imported anywhere in the file.
     pub(super) fn is_dotted_root(&self, name: NameId) -> bool {
-        self.dotted_roots.contains(&name)
+        self.dotted_root[name as usize]
     }
 
     fn outermost(&self, name: NameId) -> Found {
