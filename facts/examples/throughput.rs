@@ -1,12 +1,14 @@
-//! Extraction throughput of lanes over the files of a directory, on one thread, as JSON.
+//! Extraction throughput of lanes, or of single datasets, over the files of a directory, on one thread, as JSON.
 //!
-//! `cargo run --release -p lode-facts --example throughput -- <dir> <lane>...`
+//! `cargo run --release -p lode-facts --example throughput -- <dir> <lane or dataset>...`; a lane stands for the datasets
+//! that a run fills unless told otherwise.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use lode_facts::catalog::dataset;
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
 use lode_facts::file::{FileKind, FileMeta};
 use lode_facts::hash::file_id;
@@ -58,9 +60,10 @@ fn meta(path: &Path, content: &[u8]) -> FileMeta {
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next();
-    let lanes: Option<Vec<LaneId>> = arguments.map(|name| LaneId::by_name(&name)).collect();
-    let (Some(directory), Some(lanes)) = (directory, lanes.filter(|lanes| !lanes.is_empty())) else {
-        eprintln!("usage: throughput <dir> <lane>...; lanes: {}", LaneId::ALL.map(LaneId::name).join(", "));
+    let requests: Option<Vec<(String, LaneRequest)>> =
+        arguments.map(|name| Some((name.clone(), request(&name)?))).collect();
+    let (Some(directory), Some(requests)) = (directory, requests.filter(|requests| !requests.is_empty())) else {
+        eprintln!("usage: throughput <dir> <lane or dataset>...; lanes: {}", LaneId::ALL.map(LaneId::name).join(", "));
         return ExitCode::FAILURE;
     };
     let mut paths = vec![];
@@ -71,10 +74,8 @@ fn main() -> ExitCode {
     paths.sort();
     let loaded: Vec<(FileMeta, Vec<u8>)> =
         paths.iter().filter_map(|path| fs::read(path).ok().map(|content| (meta(path, &content), content))).collect();
-    for lane in lanes {
-        let datasets: Vec<String> = lane.datasets().map(|d| d.name.to_owned()).collect();
-        let request = LaneRequest { lane, datasets };
-        let accepted: Vec<_> = loaded.iter().filter(|(meta, _)| lane.accepts(meta)).collect();
+    for (name, request) in requests {
+        let accepted: Vec<_> = loaded.iter().filter(|(meta, _)| request.lane.accepts(meta)).collect();
         let bytes: usize = accepted.iter().map(|(_, content)| content.len()).sum();
         let (mut best, mut best_cpu, mut rows) = (Duration::MAX, None, 0);
         for _ in 0..3 {
@@ -95,7 +96,7 @@ fn main() -> ExitCode {
         let seconds = best.as_secs_f64();
         let cpu_seconds = best_cpu.map(|cpu: Duration| cpu.as_secs_f64());
         let report = serde_json::json!({
-            "lane": lane.name(),
+            "lane": name,
             "files": accepted.len(),
             "bytes": bytes,
             "rows": rows,
@@ -108,6 +109,16 @@ fn main() -> ExitCode {
         println!("{report}");
     }
     ExitCode::SUCCESS
+}
+
+/// What is wanted: a lane by its name, or one dataset.
+fn request(name: &str) -> Option<LaneRequest> {
+    if let Some(lane) = LaneId::by_name(name) {
+        let datasets = lane.datasets().filter(|d| d.default).map(|d| d.name.to_owned()).collect();
+        return Some(LaneRequest { lane, datasets });
+    }
+    let lane = dataset(name)?.lane?;
+    Some(LaneRequest { lane, datasets: vec![name.to_owned()] })
 }
 
 fn finish(extractor: &mut Extractor) -> usize {

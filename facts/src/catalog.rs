@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::lane::LaneId;
-use crate::{agreement, ast, files, lines, records, symtable, ts};
+use crate::{agreement, ast, cst, files, lines, records, symtable, ts};
 
 /// Logical type of a column. Delta has neither unsigned integers nor dictionaries, so what is stored can be plainer
 /// than what a worker sends.
@@ -190,6 +190,7 @@ static ALL: LazyLock<Vec<&'static Dataset>> = LazyLock::new(|| {
         files::DATASETS,
         lines::DATASETS,
         ast::DATASETS,
+        cst::DATASETS,
         symtable::DATASETS,
         ts::DATASETS,
         agreement::DATASETS,

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, DictionaryArray, Int32Array, Int64Array, RecordBatch,
-    StringArray, UInt16Array, UInt32Array,
+    ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, DictionaryArray, Int32Array, Int64Array, ListArray,
+    RecordBatch, StringArray, UInt16Array, UInt32Array,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::DataType;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -314,6 +315,51 @@ varlen!(Binary, OptBinary, [u8], as_ref, BinaryArray, Binary, |offsets, data: Ve
     data.into(),
     nulls
 ));
+
+/// Non-null lists of text.
+#[derive(Debug, Default)]
+pub struct Utf8List {
+    /// Where each list ends among the items.
+    ends: Vec<i32>,
+    items: Varlen,
+}
+
+impl Utf8List {
+    /// Appends a list.
+    #[inline]
+    pub fn push<'v>(&mut self, values: impl IntoIterator<Item = &'v str>) {
+        values.into_iter().for_each(|value| self.items.push(value.as_bytes()));
+        self.ends.push(i32::try_from(self.items.ends.len()).expect("items hold at least their end each"));
+    }
+}
+
+impl Typed for Utf8List {
+    const TYPE: ColumnType = ColumnType::Utf8List;
+    const NULLABLE: bool = false;
+}
+
+impl Builder for Utf8List {
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+    fn truncate(&mut self, rows: usize) {
+        self.ends.truncate(rows);
+        self.items.truncate(self.ends.last().map_or(0, |end| *end as usize));
+    }
+    fn bytes(&self) -> usize {
+        self.items.data.len() + 4 * (self.items.ends.len() + self.ends.len())
+    }
+    fn finish(&mut self) -> ArrayRef {
+        let (offsets, data) = self.items.finish();
+        // SAFETY: only whole `str` values were appended, and truncation falls on their ends.
+        let items = unsafe { StringArray::new_unchecked(offsets, data.into(), None) };
+        let mut offsets = Vec::with_capacity(self.ends.len() + 1);
+        offsets.push(0);
+        offsets.append(&mut self.ends);
+        let DataType::List(item) = Self::TYPE.sent() else { unreachable!("a list is sent as a list") };
+        Arc::new(ListArray::new(item, OffsetBuffer::new(ScalarBuffer::from(offsets)), Arc::new(items), None))
+    }
+}
 
 /// Text of a small vocabulary (under 65,535 different values in a group of files), kept as dictionary keys.
 #[derive(Debug, Default)]
@@ -626,6 +672,22 @@ mod tests {
         let array = text.finish();
         assert_eq!(array.as_string::<i32>().iter().collect::<Vec<_>>(), [Some("a"), None, Some("é")]);
         assert_eq!(text.len(), 0);
+    }
+
+    #[test]
+    fn truncation_takes_lists_back() {
+        let mut lists = Utf8List::default();
+        lists.push(["a", "bc"]);
+        lists.push([]);
+        lists.push(["d"]);
+        lists.truncate(2);
+        lists.push(["é"]);
+        assert_eq!((lists.len(), lists.bytes()), (3, 5 + 4 * 6));
+        let array = lists.finish();
+        let list = |row| array.as_list::<i32>().value(row);
+        let texts = |row| list(row).as_string::<i32>().iter().flatten().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!([texts(0), texts(1), texts(2)], [vec!["a", "bc"], vec![], vec!["é"]]);
+        assert_eq!((lists.len(), lists.bytes()), (0, 0));
     }
 
     #[test]

@@ -184,6 +184,7 @@ impl Extractor {
                 LaneId::Blobs => Box::new(crate::files::BlobsSession::new(options)),
                 LaneId::Ast => Box::new(crate::ast::AstSession::new(options)),
                 LaneId::Symtable => Box::new(crate::symtable::SymtableSession::new(options)),
+                LaneId::Cst => Box::new(crate::cst::CstSession::new(options)),
                 LaneId::Ts => Box::new(crate::ts::TsSession::new(options)),
                 LaneId::Agreement => Box::new(crate::agreement::AgreementSession::new(options)),
             }

@@ -19,6 +19,8 @@ pub enum LaneId {
     Blobs,
     /// `ast_*`.
     Ast,
+    /// `cst_*`.
+    Cst,
     /// `symtable_*`.
     Symtable,
     /// `ts_*`.
@@ -29,8 +31,8 @@ pub enum LaneId {
 
 impl LaneId {
     /// Every lane, in the order they run over a file.
-    pub const ALL: [LaneId; 7] =
-        [Self::Files, Self::Lines, Self::Blobs, Self::Ast, Self::Symtable, Self::Ts, Self::Agreement];
+    pub const ALL: [LaneId; 8] =
+        [Self::Files, Self::Lines, Self::Blobs, Self::Ast, Self::Cst, Self::Symtable, Self::Ts, Self::Agreement];
 
     /// Name in tables and options.
     pub fn name(self) -> &'static str {
@@ -39,6 +41,7 @@ impl LaneId {
             Self::Lines => "lines",
             Self::Blobs => "blobs",
             Self::Ast => "ast",
+            Self::Cst => "cst",
             Self::Symtable => "symtable",
             Self::Ts => "ts",
             Self::Agreement => "agreement",
@@ -61,6 +64,7 @@ impl LaneId {
             Self::Files => true,
             Self::Lines | Self::Blobs => file.included,
             Self::Ast => file.included && crate::ast::accepts(file),
+            Self::Cst => file.included && crate::cst::accepts(file),
             Self::Symtable => file.included && crate::symtable::accepts(file),
             Self::Ts => file.included && crate::ts::accepts(file),
             Self::Agreement => file.included && crate::agreement::accepts(file),
@@ -89,6 +93,7 @@ impl LaneId {
             Self::Lines => crate::lines::fingerprint(options),
             Self::Blobs => crate::files::blobs_fingerprint(options),
             Self::Ast => crate::ast::fingerprint(options),
+            Self::Cst => crate::cst::fingerprint(options),
             Self::Symtable => crate::symtable::fingerprint(options),
             Self::Ts => crate::ts::fingerprint(options),
             Self::Agreement => crate::agreement::fingerprint(options),

@@ -7,6 +7,7 @@ pub mod agreement;
 pub mod ast;
 pub mod catalog;
 pub mod columns;
+pub mod cst;
 pub mod encoding;
 pub mod extract;
 pub mod file;

@@ -16,6 +16,11 @@ pub struct Options {
     pub max_text_bytes: usize,
     /// Longest docstring a fact keeps, in bytes.
     pub max_docstring_bytes: usize,
+    /// Longest source of an expression that a `cst_*` fact keeps, in bytes.
+    pub max_expression_bytes: usize,
+    /// Directories below the repository's root from which modules are named; the innermost around a file counts, else
+    /// the root itself.
+    pub package_roots: Vec<String>,
     /// Whether `repo_file_blobs` keeps decoded text.
     pub blob_text: bool,
     /// Whether `repo_file_blobs` keeps bytes.
@@ -29,6 +34,8 @@ impl Default for Options {
             max_line_text_bytes: 10_000,
             max_text_bytes: 256,
             max_docstring_bytes: 64 * 1024,
+            max_expression_bytes: 10_000,
+            package_roots: vec![],
             blob_text: true,
             blob_bytes: true,
         }

@@ -1,6 +1,6 @@
 //! Helpers of this crate's tests.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 
 use crate::extract::{Extractor, FileRequest, GroupOutput, LaneRequest};
@@ -42,6 +42,11 @@ pub fn texts(batch: &RecordBatch, column: &str) -> Vec<Option<String>> {
     let array = batch.column_by_name(column).unwrap();
     if matches!(array.data_type(), DataType::Binary) {
         return array.as_binary::<i32>().iter().map(|v| v.map(|v| v.escape_ascii().to_string())).collect();
+    }
+    if let DataType::List(_) = array.data_type() {
+        let lists = array.as_list::<i32>().iter();
+        let text = |list: ArrayRef| list.as_string::<i32>().iter().flatten().collect::<Vec<_>>().join(", ");
+        return lists.map(|list| list.map(|list| format!("[{}]", text(list)))).collect();
     }
     let text = arrow::compute::cast(array, &DataType::Utf8).unwrap();
     text.as_string::<i32>().iter().map(|v| v.map(str::to_owned)).collect()

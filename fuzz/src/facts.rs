@@ -47,11 +47,17 @@ fn extract(lane: LaneId, language: Language, bytes: &[u8]) -> GroupOutput {
     extractor.finish().expect("every column has a row hash")
 }
 
+/// Every pair of columns `…bstart` and `…bend`.
 fn spans(rows: &RecordBatch) -> Vec<(i32, i32)> {
-    let column = |name| rows.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int32Type>());
-    let (Some(starts), Some(ends)) = (column("bstart"), column("bend")) else { return vec![] };
-    let located = (0..rows.num_rows()).filter(|row| starts.is_valid(*row) && ends.is_valid(*row));
-    located.map(|row| (starts.value(row), ends.value(row))).collect()
+    let column = |name: &str| rows.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int32Type>());
+    let mut found = vec![];
+    for field in rows.schema().fields() {
+        let Some(prefix) = field.name().strip_suffix("bstart") else { continue };
+        let (Some(starts), Some(ends)) = (column(field.name()), column(&format!("{prefix}bend"))) else { continue };
+        let located = (0..rows.num_rows()).filter(|row| starts.is_valid(*row) && ends.is_valid(*row));
+        found.extend(located.map(|row| (starts.value(row), ends.value(row))));
+    }
+    found
 }
 
 /// Lines cover the text without gap or overlap, and decoding never fails.

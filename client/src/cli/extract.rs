@@ -56,6 +56,9 @@ pub(super) struct ExtractArgs {
     /// Version of Python to read files as, 3.8 to 3.14 [default: 3.13]
     #[arg(long, value_name = "VERSION")]
     python_version: Option<Version>,
+    /// Directory below the repository's root from which Python modules are named; can be repeated [default: the root]
+    #[arg(long, value_name = "DIR")]
+    package_root: Vec<String>,
     /// Keep the content of files in repo_file_blobs
     #[arg(long, value_name = "WHAT")]
     blobs: Option<Blobs>,
@@ -120,7 +123,8 @@ impl ExtractArgs {
     fn request(&self) -> Result<ExtractRequest, Failure> {
         let mut chosen = datasets::select(&self.datasets)?;
         let python_version = self.python_version.unwrap_or_default();
-        let mut options = Options { python_version, ..Options::default() };
+        let package_roots = self.package_root.clone();
+        let mut options = Options { python_version, package_roots, ..Options::default() };
         if let Some(blobs) = self.blobs {
             options.blob_text = blobs != Blobs::Bytes;
             options.blob_bytes = blobs != Blobs::Text;

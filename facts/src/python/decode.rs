@@ -44,6 +44,14 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, PythonError> {
     codec.decode(bytes, start)
 }
 
+/// The name of a file's encoding, as `tokenize.detect_encoding` gives it.
+pub fn source_encoding(bytes: &[u8]) -> String {
+    match bytes.strip_prefix(BOM) {
+        Some(_) => "utf-8-sig".into(),
+        None => cookie(bytes).map_or_else(|| "utf-8".into(), normal_name),
+    }
+}
+
 /// The encoding named by a comment in one of the first two lines.
 fn cookie(text: &[u8]) -> Option<&[u8]> {
     let mut rest = text;
