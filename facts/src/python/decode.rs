@@ -7,6 +7,8 @@ use memchr::{memchr, memchr_iter, memmem};
 
 use super::{OffsetMap, PythonError, Span};
 
+/// What CPython says of NUL bytes.
+pub(super) const NULL_BYTES: &str = "source code string cannot contain null bytes";
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// A decoded file.
@@ -28,7 +30,7 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, PythonError> {
         return Err(PythonError::new("OverflowError", "a source of 2 GiB or more is not parsed", None));
     }
     if let Some(at) = memchr(0, bytes) {
-        return Err(error("source code cannot contain null bytes", bytes, at, 1));
+        return Err(error(NULL_BYTES, bytes, at, 1));
     }
     let start = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
     let codec = match cookie(&bytes[start..]) {
@@ -100,6 +102,9 @@ fn normal_name(name: &[u8]) -> String {
 /// Characters that a codec of Python's maps elsewhere than its namesake of the WHATWG.
 type Differences = &'static [(char, char)];
 
+/// Bytes that a codec of Python's reads unlike its namesake of the WHATWG: what they are; nothing for what it refuses.
+type Exceptions = &'static [(&'static [u8], &'static str)];
+
 #[derive(Debug, Clone, Copy)]
 enum Codec {
     Utf8,
@@ -108,6 +113,8 @@ enum Codec {
     /// Latin-1 below U+00A0, a table above.
     Latin(&'static Encoding),
     Table(&'static Encoding, Differences),
+    /// A table but for some bytes.
+    Except(&'static Encoding, Exceptions),
 }
 
 const JIS: Differences = &[
@@ -120,11 +127,69 @@ const JIS: Differences = &[
 ];
 const GB2312: Differences = &[('\u{b7}', '\u{30fb}'), ('\u{2014}', '\u{2015}')];
 
+const GB18030: Exceptions = &[
+    (b"\x80", ""),
+    (b"\xa3\xa0", "\u{e5e5}"),
+    (b"\xa6\xd9", "\u{e78d}"),
+    (b"\xa6\xda", "\u{e78e}"),
+    (b"\xa6\xdb", "\u{e78f}"),
+    (b"\xa6\xdc", "\u{e790}"),
+    (b"\xa6\xdd", "\u{e791}"),
+    (b"\xa6\xde", "\u{e792}"),
+    (b"\xa6\xdf", "\u{e793}"),
+    (b"\xa6\xec", "\u{e794}"),
+    (b"\xa6\xed", "\u{e795}"),
+    (b"\xa6\xf3", "\u{e796}"),
+    (b"\xa8\xbc", "\u{e7c7}"),
+    (b"\xfe\x59", "\u{e81e}"),
+    (b"\xfe\x61", "\u{e826}"),
+    (b"\xfe\x66", "\u{e82b}"),
+    (b"\xfe\x67", "\u{e82c}"),
+    (b"\xfe\x6d", "\u{e832}"),
+    (b"\xfe\x7e", "\u{e843}"),
+    (b"\xfe\x90", "\u{e854}"),
+    (b"\xfe\xa0", "\u{e864}"),
+    (b"\x81\x35\xf4\x37", "\u{1e3f}"),
+];
+const CP932: Exceptions =
+    &[(b"\x80", "\u{80}"), (b"\xa0", "\u{f8f0}"), (b"\xfd", "\u{f8f1}"), (b"\xfe", "\u{f8f2}"), (b"\xff", "\u{f8f3}")];
+const KOI8_U: Exceptions = &[(b"\xae", "\u{255d}"), (b"\xbe", "\u{256c}")];
+const CP1255: Exceptions = &[(b"\xca", "")];
+const BIG5HKSCS: Exceptions = &[
+    (b"\xa1\x45", "\u{2022}"),
+    (b"\xa1\x4e", "\u{ff64}"),
+    (b"\xa1\xc2", "\u{203e}"),
+    (b"\xa1\xe3", "\u{223c}"),
+    (b"\xa1\xf2", "\u{2641}"),
+    (b"\xa1\xf3", "\u{2609}"),
+    (b"\xa2\x41", "\u{ff0f}"),
+    (b"\xa2\x42", "\u{ff3c}"),
+    (b"\xa2\x44", "\u{a5}"),
+    (b"\xa2\x46", "\u{a2}"),
+    (b"\xa2\x47", "\u{a3}"),
+];
+
 /// Codecs by the names that Python's `encodings` knows them by, and whose tables agree with Python's on all that
 /// Python decodes.
 const CODECS: &[(&[&str], Codec)] = &[
     (&["utf_8", "u8", "utf", "utf8", "utf8_ucs2", "utf8_ucs4", "cp65001", "utf_8_sig"], Codec::Utf8),
-    (&["ascii", "646", "us_ascii", "us", "iso646_us", "cp367", "ibm367", "csascii", "iso_ir_6"], Codec::Ascii),
+    (
+        &[
+            "ascii",
+            "646",
+            "ansi_x3_4_1968",
+            "ansi_x3_4_1986",
+            "iso_646_irv_1991",
+            "us_ascii",
+            "us",
+            "iso646_us",
+            "cp367",
+            "ibm367",
+            "csascii",
+            "iso_ir_6",
+        ],
+        Codec::Ascii,
+    ),
     (
         &[
             "latin_1",
@@ -135,25 +200,79 @@ const CODECS: &[(&[&str], Codec)] = &[
             "iso8859",
             "iso8859_1",
             "iso_8859_1",
+            "iso_8859_1_1987",
+            "iso_ir_100",
             "l1",
             "latin",
             "latin1",
         ],
         Codec::Latin1,
     ),
-    (&["iso8859_2", "iso_8859_2", "latin2", "l2"], Codec::Table(rs::ISO_8859_2, &[])),
-    (&["iso8859_3", "iso_8859_3", "latin3", "l3"], Codec::Table(rs::ISO_8859_3, &[])),
-    (&["iso8859_4", "iso_8859_4", "latin4", "l4"], Codec::Table(rs::ISO_8859_4, &[])),
-    (&["iso8859_5", "iso_8859_5", "cyrillic"], Codec::Table(rs::ISO_8859_5, &[])),
-    (&["iso8859_6", "iso_8859_6", "arabic"], Codec::Table(rs::ISO_8859_6, &[])),
-    (&["iso8859_7", "iso_8859_7", "greek", "greek8"], Codec::Table(rs::ISO_8859_7, &[])),
-    (&["iso8859_8", "iso_8859_8", "hebrew"], Codec::Table(rs::ISO_8859_8, &[])),
-    (&["iso8859_9", "iso_8859_9", "latin5", "l5"], Codec::Latin(rs::WINDOWS_1254)),
-    (&["iso8859_10", "iso_8859_10", "latin6", "l6"], Codec::Table(rs::ISO_8859_10, &[])),
+    (
+        &["iso8859_2", "iso_8859_2", "iso_8859_2_1987", "iso_ir_101", "csisolatin2", "latin2", "l2"],
+        Codec::Table(rs::ISO_8859_2, &[]),
+    ),
+    (
+        &["iso8859_3", "iso_8859_3", "iso_8859_3_1988", "iso_ir_109", "csisolatin3", "latin3", "l3"],
+        Codec::Table(rs::ISO_8859_3, &[]),
+    ),
+    (
+        &["iso8859_4", "iso_8859_4", "iso_8859_4_1988", "iso_ir_110", "csisolatin4", "latin4", "l4"],
+        Codec::Table(rs::ISO_8859_4, &[]),
+    ),
+    (
+        &["iso8859_5", "iso_8859_5", "iso_8859_5_1988", "iso_ir_144", "csisolatincyrillic", "cyrillic"],
+        Codec::Table(rs::ISO_8859_5, &[]),
+    ),
+    (
+        &[
+            "iso8859_6",
+            "iso_8859_6",
+            "iso_8859_6_1987",
+            "iso_ir_127",
+            "csisolatinarabic",
+            "asmo_708",
+            "ecma_114",
+            "arabic",
+        ],
+        Codec::Table(rs::ISO_8859_6, &[]),
+    ),
+    (
+        &[
+            "iso8859_7",
+            "iso_8859_7",
+            "iso_8859_7_1987",
+            "iso_ir_126",
+            "csisolatingreek",
+            "ecma_118",
+            "elot_928",
+            "greek",
+            "greek8",
+        ],
+        Codec::Table(rs::ISO_8859_7, &[]),
+    ),
+    (
+        &["iso8859_8", "iso_8859_8", "iso_8859_8_1988", "iso_ir_138", "csisolatinhebrew", "hebrew"],
+        Codec::Table(rs::ISO_8859_8, &[]),
+    ),
+    (
+        &["iso8859_9", "iso_8859_9", "iso_8859_9_1989", "iso_ir_148", "csisolatin5", "latin5", "l5"],
+        Codec::Latin(rs::WINDOWS_1254),
+    ),
+    (
+        &["iso8859_10", "iso_8859_10", "iso_8859_10_1992", "iso_ir_157", "csisolatin6", "latin6", "l6"],
+        Codec::Table(rs::ISO_8859_10, &[]),
+    ),
     (&["iso8859_13", "iso_8859_13", "latin7", "l7"], Codec::Table(rs::ISO_8859_13, &[])),
-    (&["iso8859_14", "iso_8859_14", "latin8", "l8"], Codec::Table(rs::ISO_8859_14, &[])),
+    (
+        &["iso8859_14", "iso_8859_14", "iso_8859_14_1998", "iso_celtic", "iso_ir_199", "latin8", "l8"],
+        Codec::Table(rs::ISO_8859_14, &[]),
+    ),
     (&["iso8859_15", "iso_8859_15", "latin9", "l9"], Codec::Table(rs::ISO_8859_15, &[])),
-    (&["iso8859_16", "iso_8859_16", "latin10", "l10"], Codec::Table(rs::ISO_8859_16, &[])),
+    (
+        &["iso8859_16", "iso_8859_16", "iso_8859_16_2001", "iso_ir_226", "latin10", "l10"],
+        Codec::Table(rs::ISO_8859_16, &[]),
+    ),
     (&["cp1250", "1250", "windows_1250"], Codec::Table(rs::WINDOWS_1250, &[])),
     (&["cp1251", "1251", "windows_1251"], Codec::Table(rs::WINDOWS_1251, &[])),
     (&["cp1252", "1252", "windows_1252"], Codec::Table(rs::WINDOWS_1252, &[])),
@@ -166,16 +285,54 @@ const CODECS: &[(&[&str], Codec)] = &[
     (&["koi8_r", "cskoi8r"], Codec::Table(rs::KOI8_R, &[])),
     (&["mac_roman", "macintosh", "macroman"], Codec::Table(rs::MACINTOSH, &[])),
     (&["mac_cyrillic", "maccyrillic"], Codec::Table(rs::X_MAC_CYRILLIC, &[])),
-    (&["euc_kr", "euckr", "korean", "ksc5601", "cp949", "949", "ms949", "uhc"], Codec::Table(rs::EUC_KR, &[])),
+    (
+        &[
+            "euc_kr",
+            "euckr",
+            "korean",
+            "ksc5601",
+            "ks_c_5601",
+            "ks_c_5601_1987",
+            "ksx1001",
+            "ks_x_1001",
+            "x_mac_korean",
+            "cp949",
+            "949",
+            "ms949",
+            "uhc",
+        ],
+        Codec::Table(rs::EUC_KR, &[]),
+    ),
     (&["gbk", "936", "cp936", "ms936"], Codec::Table(rs::GBK, &[])),
-    (&["gb2312", "chinese", "euc_cn", "euccn", "gb2312_80"], Codec::Table(rs::GBK, GB2312)),
+    (
+        &[
+            "gb2312",
+            "chinese",
+            "euc_cn",
+            "euccn",
+            "gb2312_80",
+            "csiso58gb231280",
+            "eucgb2312_cn",
+            "gb2312_1980",
+            "iso_ir_58",
+            "x_mac_simp_chinese",
+        ],
+        Codec::Table(rs::GBK, GB2312),
+    ),
     (&["euc_jp", "eucjp", "ujis", "u_jis"], Codec::Table(rs::EUC_JP, JIS)),
-    (&["shift_jis", "shiftjis", "sjis", "s_jis", "csshiftjis"], Codec::Table(rs::SHIFT_JIS, JIS)),
+    (&["shift_jis", "shiftjis", "sjis", "s_jis", "csshiftjis", "x_mac_japanese"], Codec::Table(rs::SHIFT_JIS, JIS)),
+    (&["gb18030", "gb18030_2000"], Codec::Except(rs::GB18030, GB18030)),
+    (&["big5hkscs", "big5_hkscs", "hkscs"], Codec::Except(rs::BIG5, BIG5HKSCS)),
+    (&["cp932", "932", "ms932", "mskanji", "ms_kanji", "windows_31j"], Codec::Except(rs::SHIFT_JIS, CP932)),
+    (&["koi8_u"], Codec::Except(rs::KOI8_U, KOI8_U)),
+    (&["cp1255", "1255", "windows_1255"], Codec::Except(rs::WINDOWS_1255, CP1255)),
+    (&["cp874"], Codec::Table(rs::WINDOWS_874, &[])),
+    (&["iso8859_11", "thai", "iso_8859_11", "iso_8859_11_2001"], Codec::Latin(rs::WINDOWS_874)),
 ];
 
 impl Codec {
     fn by_name(name: &str) -> Result<Self, PythonError> {
-        let key = name.to_ascii_lowercase().replace(['-', ' '], "_");
+        let key = name.to_ascii_lowercase().replace(['-', ' ', '.'], "_");
         let known = CODECS.iter().find(|(names, _)| names.contains(&key.as_str()));
         known.map(|(_, codec)| *codec).ok_or_else(|| PythonError {
             unsupported: true,
@@ -197,12 +354,15 @@ impl Codec {
                 for (at, byte) in (start..).zip(body) {
                     match *byte {
                         byte @ ..0xa0 => builder.push(char::from(byte), at + 1),
-                        _ => decode_table(encoding, &[], bytes, at..at + 1, &mut builder)?,
+                        _ => decode_table(encoding, &[], &[], bytes, at..at + 1, &mut builder)?,
                     }
                 }
             }
             Self::Table(encoding, differences) => {
-                decode_table(encoding, differences, bytes, start..bytes.len(), &mut builder)?;
+                decode_table(encoding, differences, &[], bytes, start..bytes.len(), &mut builder)?;
+            }
+            Self::Except(encoding, exceptions) => {
+                decode_table(encoding, &[], exceptions, bytes, start..bytes.len(), &mut builder)?;
             }
         }
         Ok(builder.finish())
@@ -233,28 +393,43 @@ fn decode_utf8(bytes: &[u8], start: usize, ascii: bool) -> Result<Decoded<'_>, P
 fn decode_table(
     encoding: &'static Encoding,
     differences: Differences,
+    exceptions: Exceptions,
     bytes: &[u8],
     range: std::ops::Range<usize>,
     builder: &mut Builder,
 ) -> Result<(), PythonError> {
     let mut decoder = encoding.new_decoder_without_bom_handling();
     let mut characters = String::with_capacity(16);
-    let mut first = range.start;
-    for at in range.clone() {
+    let (mut first, mut at) = (range.start, range.start);
+    let refused = |first: usize, end: usize| {
+        let codec = encoding.name().to_ascii_lowercase();
+        error(&format!("'{codec}' codec can't decode byte"), bytes, first, end - first)
+    };
+    // Python's tables leave out what the WHATWG fills up with C1 controls.
+    let knows_controls = encoding.name().starts_with("ISO") || encoding == rs::GB18030;
+    while at < range.end {
+        let exception = exceptions.iter().filter(|_| first == at).find(|(special, _)| bytes[at..].starts_with(special));
+        if let Some((special, text)) = exception {
+            at += special.len();
+            if text.is_empty() {
+                return Err(refused(first, at));
+            }
+            text.chars().for_each(|c| builder.push(c, at));
+            first = at;
+            continue;
+        }
         characters.clear();
         let last = at + 1 == range.end;
         let (result, _) = decoder.decode_to_string_without_replacement(&bytes[at..=at], &mut characters, last);
-        // Python's tables leave out what the WHATWG fills up with C1 controls.
-        let control =
-            characters.chars().any(|c| ('\u{80}'..'\u{a0}').contains(&c)) && !encoding.name().starts_with("ISO");
+        at += 1;
+        let control = !knows_controls && characters.chars().any(|c| ('\u{80}'..'\u{a0}').contains(&c));
         if matches!(result, DecoderResult::Malformed(..)) || control {
-            let codec = encoding.name().to_ascii_lowercase();
-            return Err(error(&format!("'{codec}' codec can't decode byte"), bytes, first, at + 1 - first));
+            return Err(refused(first, at));
         }
         for c in characters.chars() {
             let c = differences.iter().find(|(from, _)| *from == c).map_or(c, |(_, to)| *to);
-            builder.push(c, at + 1);
-            first = at + 1;
+            builder.push(c, at);
+            first = at;
         }
     }
     Ok(())
