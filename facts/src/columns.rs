@@ -13,6 +13,10 @@ use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
+mod list;
+
+pub use list::TextList;
+
 use crate::catalog::{ColumnType, Dataset};
 
 /// A column under construction.

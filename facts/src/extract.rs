@@ -4,6 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
+use crate::bytecode::Compiled;
 use crate::catalog::Dataset;
 use crate::columns::Table;
 use crate::file::FileMeta;
@@ -182,6 +183,7 @@ impl Extractor {
                 LaneId::Lines => Box::new(crate::lines::LinesSession::new(options)),
                 LaneId::Blobs => Box::new(crate::files::BlobsSession::new(options)),
                 LaneId::Ast => Box::new(crate::ast::AstSession::new(options)),
+                LaneId::Bytecode => Box::new(crate::bytecode::BytecodeSession::new(options)),
                 LaneId::Ts => Box::new(crate::ts::TsSession::new(options)),
             }
         };
@@ -196,7 +198,13 @@ impl Extractor {
 
     /// Extracts one file into the group. `content` is `None` for what has none (a symlink, an excluded file).
     pub fn extract(&mut self, request: &FileRequest, content: Option<&[u8]>) {
-        let source = Source::new(&request.meta, content);
+        self.extract_compiled(request, content, &[]);
+    }
+
+    /// Like [`Self::extract`], with what interpreters made of the file: one entry each of
+    /// [`Options::interpreters`], for requests of [`LaneId::Bytecode`].
+    pub fn extract_compiled(&mut self, request: &FileRequest, content: Option<&[u8]>, compiled: &[Compiled]) {
+        let source = Source::new(&request.meta, content).with_compiled(compiled);
         let mut report = FileReport {
             file_id: request.meta.file_id,
             sha256: source.sha256().map(str::to_owned),

@@ -19,13 +19,15 @@ pub enum LaneId {
     Blobs,
     /// `ast_*`.
     Ast,
+    /// `bytecode_*`.
+    Bytecode,
     /// `ts_*`.
     Ts,
 }
 
 impl LaneId {
     /// Every lane, in the order they run over a file.
-    pub const ALL: [LaneId; 5] = [Self::Files, Self::Lines, Self::Blobs, Self::Ast, Self::Ts];
+    pub const ALL: [LaneId; 6] = [Self::Files, Self::Lines, Self::Blobs, Self::Ast, Self::Bytecode, Self::Ts];
 
     /// Name in tables and options.
     pub fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl LaneId {
             Self::Lines => "lines",
             Self::Blobs => "blobs",
             Self::Ast => "ast",
+            Self::Bytecode => "bytecode",
             Self::Ts => "ts",
         }
     }
@@ -54,6 +57,7 @@ impl LaneId {
             Self::Files => true,
             Self::Lines | Self::Blobs => file.included,
             Self::Ast => file.included && crate::ast::accepts(file),
+            Self::Bytecode => file.included && crate::bytecode::accepts(file),
             Self::Ts => file.included && crate::ts::accepts(file),
         }
     }
@@ -80,6 +84,7 @@ impl LaneId {
             Self::Lines => crate::lines::fingerprint(options),
             Self::Blobs => crate::files::blobs_fingerprint(options),
             Self::Ast => crate::ast::fingerprint(options),
+            Self::Bytecode => crate::bytecode::fingerprint(options),
             Self::Ts => crate::ts::fingerprint(options),
         };
         format!("{:016x}", stable_hash(format!("{}\0{parts}", self.name()).as_bytes()))

@@ -4,6 +4,7 @@
 //! same rows on any machine.
 
 pub mod ast;
+pub mod bytecode;
 pub mod catalog;
 pub mod columns;
 pub mod encoding;

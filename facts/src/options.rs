@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bytecode::Interpreter;
+
 /// Options of the extractors, resolved by the client; equal options give equal rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -16,6 +18,10 @@ pub struct Options {
     pub blob_text: bool,
     /// Whether `repo_file_blobs` keeps bytes.
     pub blob_bytes: bool,
+    /// Interpreters that compile files for `bytecode_*`.
+    pub interpreters: Vec<Interpreter>,
+    /// How much they optimize, as `python -O` counts it.
+    pub optimize: i32,
 }
 
 impl Default for Options {
@@ -26,6 +32,8 @@ impl Default for Options {
             max_docstring_bytes: 64 * 1024,
             blob_text: true,
             blob_bytes: true,
+            interpreters: vec![],
+            optimize: 0,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use sha2::{Digest, Sha256};
 
+use crate::bytecode::Compiled;
 use crate::file::FileMeta;
 use crate::python::{PythonError, PythonModule};
 
@@ -12,6 +13,7 @@ pub struct Source<'a> {
     /// What the scan knows.
     pub meta: &'a FileMeta,
     content: Option<&'a [u8]>,
+    compiled: &'a [Compiled],
     sha256: OnceCell<Option<String>>,
     python: OnceCell<Result<PythonModule<'a>, PythonError>>,
 }
@@ -19,7 +21,17 @@ pub struct Source<'a> {
 impl<'a> Source<'a> {
     /// A file with its content, or without for what has none.
     pub fn new(meta: &'a FileMeta, content: Option<&'a [u8]>) -> Self {
-        Self { meta, content, sha256: OnceCell::new(), python: OnceCell::new() }
+        Self { meta, content, compiled: &[], sha256: OnceCell::new(), python: OnceCell::new() }
+    }
+
+    /// With what interpreters made of it, in the order of [`crate::options::Options::interpreters`].
+    pub fn with_compiled(self, compiled: &'a [Compiled]) -> Self {
+        Self { compiled, ..self }
+    }
+
+    /// What interpreters made of it; nothing where no host had it compiled.
+    pub fn compiled(&self) -> &'a [Compiled] {
+        self.compiled
     }
 
     /// The bytes as they lie on disk; empty where there is no content.

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 pub use decode::{Decoded, decode};
 pub use literal::{MAX_DECIMAL_DIGITS, Quoted, push_bytes, push_float, push_imaginary, push_integer, push_string};
-pub use position::{Locator, OffsetMap, Span};
+pub use position::{DecodedLines, Locator, OffsetMap, Span};
 use tree::Tree;
 
 /// The Python whose grammar, positions and limits the facts follow.
