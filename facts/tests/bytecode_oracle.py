@@ -21,7 +21,7 @@ MAX_DIGITS = 4300
 
 
 def escaped(text):
-    text = text.encode("utf-8", "surrogatepass" if False else "backslashreplace").decode()
+    text = text.encode("utf-8", "backslashreplace").decode()
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 

@@ -237,7 +237,8 @@ impl Tally {
         let is_plain = content.is_ascii() && !content.contains(&b'\r');
         let line_starts: Vec<usize> =
             std::iter::once(0).chain(content.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1)).collect();
-        for row in (0..rows.num_rows()).filter(|row| columns.is_valid(*row)) {
+        // What starts a module lies before the first line.
+        for row in (0..rows.num_rows()).filter(|row| columns.is_valid(*row) && lines.value(*row) > 0) {
             if starts.is_null(row) {
                 self.differences.push(format!("{path}\n  row {row} has a column and no byte"));
                 continue;
