@@ -32,7 +32,7 @@ pub struct Position {
 /// Lines and positions of a code object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Locations {
-    /// Ranges of lines without gap; adjacent ones differ from 3.11 on.
+    /// Ranges of lines, without gap.
     pub lines: Vec<LineRange>,
     /// Positions, each up to an offset; none before 3.11.
     pub positions: Vec<(u32, Position)>,
@@ -47,7 +47,8 @@ impl Locations {
         match minor {
             ..10 => Ok(Self { lines: lnotab(table, first_line, code_len)?, positions: vec![] }),
             10 => Ok(Self { lines: line_ranges(table, first_line, code_len)?, positions: vec![] }),
-            _ => locations(table, first_line, code_len),
+            // 3.11 tells every entry of its table; later versions join those of one line.
+            _ => locations(table, first_line, code_len, minor > 11),
         }
     }
 }
@@ -106,7 +107,7 @@ fn line_ranges(table: &[u8], first_line: i32, code_len: u32) -> Result<Vec<LineR
 }
 
 /// Entries of up to eight code units: a byte with kind and length, then what the kind asks for.
-fn locations(table: &[u8], first_line: i32, code_len: u32) -> Result<Locations, BytecodeError> {
+fn locations(table: &[u8], first_line: i32, code_len: u32, join: bool) -> Result<Locations, BytecodeError> {
     let mut found = Locations::default();
     let mut bytes = table.iter();
     let (mut start, mut line) = (0u32, first_line);
@@ -145,7 +146,7 @@ fn locations(table: &[u8], first_line: i32, code_len: u32) -> Result<Locations, 
         };
         found.positions.push((end, position));
         match found.lines.last_mut() {
-            Some(last) if last.line == position.line => last.end = end,
+            Some(last) if join && last.line == position.line => last.end = end,
             _ => found.lines.push(LineRange { start, end, line: position.line }),
         }
         start = end;
