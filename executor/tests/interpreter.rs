@@ -31,6 +31,7 @@ fn main() {
         Trial::test("nothing_is_run", on_runtime(nothing_is_run)),
         Trial::test("versions_lie_side_by_side", on_runtime(side_by_side)),
         Trial::test("what_breaks_an_interpreter_costs_one_lane_of_one_file", on_runtime(broken)),
+        Trial::test("one_that_hangs_costs_one_lane_of_one_file", on_runtime(hangs)),
         Trial::test("an_interpreter_that_is_not_there_fails_its_lane", on_runtime(missing)),
         Trial::test("interpreters_die_with_their_pool", on_runtime(pool_drop)),
     ];
@@ -77,9 +78,14 @@ fn file(path: &str, content: &str) -> (FileRequest, Option<Content>) {
 }
 
 fn pool(interpreters: Vec<Interpreter>) -> WorkerPool {
-    let limits = Limits { cpu_ms: 1_000, memory_bytes: 512 << 20, ..Limits::default() };
+    // Much wall time, for machines that are busy otherwise.
+    patient_pool(interpreters, 400)
+}
+
+fn patient_pool(interpreters: Vec<Interpreter>, wall_factor: u32) -> WorkerPool {
+    let limits = Limits { cpu_ms: 500, memory_bytes: 256 << 20, ..Limits::default() };
     let options = Options { interpreters, ..Options::default() };
-    WorkerPool::new(PoolConfig { wall_factor: 20, ..PoolConfig::new(1, options, limits) })
+    WorkerPool::new(PoolConfig { wall_factor, ..PoolConfig::new(1, options, limits) })
 }
 
 fn table<'r>(result: &'r GroupResult, name: &str) -> &'r RecordBatch {
@@ -190,8 +196,7 @@ builtins.compile = moody",
 
 async fn broken() {
     let moody = moody(&python());
-    let faults =
-        [("spin", "cpu"), ("sleep", "wall"), ("abort", "crash"), ("exit", "crash"), ("garbage", "crash"), ("memory", "memory")];
+    let faults = [("spin", "cpu"), ("abort", "crash"), ("exit", "crash"), ("garbage", "crash"), ("memory", "memory")];
     let mut files = vec![];
     for (name, _) in faults {
         files.push(file(&format!("before_{name}_.py"), "a = 1\n"));
@@ -208,6 +213,20 @@ async fn broken() {
         assert_eq!(status(&result, 2 * index + 1, LaneId::Ast), &LaneStatus::Extracted, "{name}");
     }
     assert_eq!(status(&result, 2 * faults.len(), LaneId::Bytecode), &LaneStatus::Extracted);
+    assert!(result.attempts.is_empty(), "no worker died: {:?}", result.attempts);
+}
+
+/// One that waits for ever is found out by the clock, and tried once more before the file is to blame.
+async fn hangs() {
+    let moody = moody(&python());
+    let files = vec![file("before.py", "a = 1\n"), file("sleep.py", "b = 2\n"), file("after.py", "c = 3\n")];
+    let result = patient_pool(vec![moody.interpreter.clone()], 32).extract(files).await.unwrap();
+    let LaneStatus::Quarantined { limit, .. } = status(&result, 1, LaneId::Bytecode) else {
+        panic!("{:?}", status(&result, 1, LaneId::Bytecode));
+    };
+    assert_eq!(limit, "wall");
+    assert_eq!(status(&result, 1, LaneId::Ast), &LaneStatus::Extracted);
+    assert_eq!(status(&result, 2, LaneId::Bytecode), &LaneStatus::Extracted);
     assert!(result.attempts.is_empty(), "no worker died: {:?}", result.attempts);
 }
 

@@ -58,7 +58,7 @@ pub(super) struct ExtractArgs {
     /// Keep the content of files in repo_file_blobs
     #[arg(long, value_name = "WHAT")]
     blobs: Option<Blobs>,
-    /// Interpreter that compiles for bytecode_*, as in python3.13; can be repeated, for versions side by side
+    /// Interpreter that compiles for bytecode_*, as in python3.13; can be repeated
     #[arg(long = "python", value_name = "INTERPRETER")]
     pythons: Vec<String>,
     /// How much it optimizes, as `python -O` counts it
