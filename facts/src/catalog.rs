@@ -185,10 +185,9 @@ impl Dataset {
     }
 }
 
-static ALL: LazyLock<Vec<&'static Dataset>> =
-    LazyLock::new(|| {
-        [files::DATASETS, lines::DATASETS, ast::DATASETS, bytecode::DATASETS, ts::DATASETS, records::DATASETS].concat()
-    });
+static ALL: LazyLock<Vec<&'static Dataset>> = LazyLock::new(|| {
+    [files::DATASETS, lines::DATASETS, ast::DATASETS, bytecode::DATASETS, ts::DATASETS, records::DATASETS].concat()
+});
 
 /// Every dataset, in a fixed order.
 pub fn datasets() -> &'static [&'static Dataset] {

@@ -182,8 +182,9 @@ def files(root):
     for directory, folders, names in os.walk(root):
         folders[:] = sorted(f for f in folders if f not in ("site-packages", "__pycache__"))
         for name in sorted(names):
-            if name.endswith(".py"):
-                yield os.path.join(directory, name)
+            path = os.path.join(directory, name)
+            if name.endswith(".py") and os.path.isfile(path):
+                yield path
 
 
 def main():

@@ -236,8 +236,9 @@ impl Tally {
         let column = |name| rows.column_by_name(name).unwrap().as_primitive::<Int32Type>();
         let (lines, columns, starts) = (column("lineno"), column("col_offset"), column("bstart"));
         let is_plain = content.is_ascii() && !content.contains(&b'\r');
-        let line_starts: Vec<usize> =
-            std::iter::once(0).chain(content.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1)).collect();
+        let line_starts: Vec<usize> = std::iter::once(0)
+            .chain(content.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(i, _)| i + 1))
+            .collect();
         // What starts a module lies before the first line.
         for row in (0..rows.num_rows()).filter(|row| columns.is_valid(*row) && lines.value(*row) > 0) {
             if starts.is_null(row) {

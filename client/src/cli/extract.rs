@@ -177,10 +177,13 @@ impl ExtractArgs {
         }
         let mut found: Vec<Interpreter> = vec![];
         for program in &self.pythons {
-            let interpreter = interpreter::resolve(program)
-                .map_err(|error| Failure::usage(error.to_string()).hint(error.hint()))?;
+            let interpreter =
+                interpreter::resolve(program).map_err(|error| Failure::usage(error.to_string()).hint(error.hint()))?;
             if let Some(same) = found.iter().find(|known| known.version == interpreter.version) {
-                return Err(Failure::usage(format!("`{}` and `{program}` are both Python {}", same.program, same.version)));
+                return Err(Failure::usage(format!(
+                    "`{}` and `{program}` are both Python {}",
+                    same.program, same.version
+                )));
             }
             found.push(interpreter);
         }

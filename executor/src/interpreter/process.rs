@@ -222,7 +222,9 @@ impl Process {
         self.receive(&mut content, budget)?;
         let answer = match kind {
             b'C' => Answer::Code(content),
-            b'E' => Answer::Refused(refusal(&content).ok_or_else(|| End::Gone(Some("its answer is no answer".into())))?),
+            b'E' => {
+                Answer::Refused(refusal(&content).ok_or_else(|| End::Gone(Some("its answer is no answer".into())))?)
+            }
             _ => return Err(End::Gone(Some("its answer is no answer".into()))),
         };
         // CPython raises the same exception for what nests too deeply; then there was memory left.

@@ -128,9 +128,8 @@ impl Worker<'_> {
         // Interpreters compile the next file while this process extracts the one before.
         let wants_code = |item: &OrderItem<FileRequest>| item.request.lanes.iter().any(|l| l.lane == LaneId::Bytecode);
         let sources = items.iter().zip(&contents).enumerate().filter(|(_, (item, _))| wants_code(item));
-        let sources = sources.filter_map(|(index, (item, content))| {
-            Some((index, item.request.meta.path.as_str(), content.as_deref()?))
-        });
+        let sources = sources
+            .filter_map(|(index, (item, content))| Some((index, item.request.meta.path.as_str(), content.as_deref()?)));
         let mut sources = sources.peekable();
         for (index, item) in items.iter().enumerate() {
             let content = contents[index].as_deref();

@@ -179,11 +179,7 @@ fn tuple<'o>(objects: &'o Objects<'_>, id: ObjectId, what: &'static str) -> Resu
     }
 }
 
-fn text_list<'o>(
-    objects: &Objects<'o>,
-    id: ObjectId,
-    what: &'static str,
-) -> Result<Vec<Cow<'o, str>>, BytecodeError> {
+fn text_list<'o>(objects: &Objects<'o>, id: ObjectId, what: &'static str) -> Result<Vec<Cow<'o, str>>, BytecodeError> {
     tuple(objects, id, what)?.iter().map(|id| text(objects, *id, what)).collect()
 }
 

@@ -92,7 +92,8 @@ impl ControlFlow {
             if goes_on(last) && from + 1 < flow.blocks.len() {
                 edges.push(edge(EdgeKind::Normal, from + 1, conditional, None));
             }
-            if let (Flow::Jump | Flow::Branch | Flow::Call, Some(to)) = (last.op.flow, flow.target(instructions, last)) {
+            if let (Flow::Jump | Flow::Branch | Flow::Call, Some(to)) = (last.op.flow, flow.target(instructions, last))
+            {
                 edges.push(edge(EdgeKind::Jump, to, conditional, None));
             }
             let offset = instructions[block.first].offset;

@@ -249,14 +249,7 @@ impl<'r, 't> Run<'r, 't> {
         stack.extend(std::iter::repeat_n(Value::Made(user), pushes.min(room)));
     }
 
-    fn access_locals(
-        &mut self,
-        exit: &mut Exit,
-        block: u32,
-        instruction: &Instruction<'_>,
-        user: u32,
-        is_last: bool,
-    ) {
+    fn access_locals(&mut self, exit: &mut Exit, block: u32, instruction: &Instruction<'_>, user: u32, is_last: bool) {
         let arg = instruction.operand();
         let (first, second) = (arg >> 4, arg & 15);
         let store = |exit: &mut Exit, local: u32, value: Value| {

@@ -82,7 +82,11 @@ fn lnotab(table: &[u8], first_line: i32, code_len: u32) -> Result<Vec<LineRange>
         put(address, line);
     }
     let ends = starts.iter().skip(1).map(|(start, _)| *start).chain([code_len]);
-    Ok(starts.iter().zip(ends).map(|((start, line), end)| LineRange { start: *start, end, line: Some(*line) }).collect())
+    Ok(starts
+        .iter()
+        .zip(ends)
+        .map(|((start, line), end)| LineRange { start: *start, end, line: Some(*line) })
+        .collect())
 }
 
 /// Pairs of a length in bytes and a signed distance in lines, of which -128 means no line.
@@ -215,6 +219,9 @@ mod tests {
         };
         assert_eq!(found.positions, [(2, position(1, 4, 6)), (6, position(2, 0, 9)), (8, Position::default())]);
         assert_eq!(Locations::read(13, &table[..4], 1, 8), Err(BytecodeError::LineTable));
-        assert_eq!(Locations::read(13, &[0xf0, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0], 1, 8), Err(BytecodeError::LineTable));
+        assert_eq!(
+            Locations::read(13, &[0xf0, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0], 1, 8),
+            Err(BytecodeError::LineTable)
+        );
     }
 }

@@ -71,7 +71,10 @@ mod tests {
             let list = lists_found.value(row);
             list.as_string::<i32>().iter().map(|v| v.unwrap().to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!((array.len(), texts(0), texts(1), texts(2)), (3, vec!["a".into(), "bc".into()], vec![], vec!["é".into(), "f".into()]));
+        assert_eq!(
+            (array.len(), texts(0), texts(1), texts(2)),
+            (3, vec!["a".into(), "bc".into()], vec![], vec!["é".into(), "f".into()])
+        );
         assert_eq!((lists.len(), lists.bytes()), (0, 0));
     }
 }

@@ -24,6 +24,7 @@ use lode_facts::catalog::{Dataset, Scope, dataset, datasets};
 use lode_facts::extract::{FileRequest, GroupOutput, LaneRequest};
 use lode_facts::file::{FileKind, FileMeta, escape};
 use lode_facts::hash::file_id;
+use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
 use serde::{Deserialize, Serialize};
