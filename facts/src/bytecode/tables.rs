@@ -20,9 +20,9 @@ fact_table! {
         /// Qualified name as the interpreter has it; null before 3.11.
         co_qualname: OptUtf8,
         /// File that was compiled: the path in the repository.
-        co_filename: Utf8,
+        co_filename: Words,
         /// Name.
-        name: Utf8,
+        name: Words,
         /// First line.
         firstlineno: Int32 { unit: "line, from 1" },
         /// Parameters that take a position, without `*args`.
@@ -99,10 +99,10 @@ fact_table! {
         /// The number or the offset of the target; for a `conversion` of `FORMAT_VALUE` 1 if a specification follows.
         argval_int: OptInt64,
         /// The name, two names joined by a comma, the comparison or the conversion.
-        argval_str: OptUtf8,
+        argval_str: OptWords,
         /// The argument as `dis` prints it. Code objects are without their address, items of frozen sets sorted by
         /// their texts, and integers too long for Python to print are in hexadecimal.
-        argrepr: Utf8,
+        argrepr: Words,
         /// Line it comes from; null where it comes from none.
         line_number: OptInt32 { unit: "line, from 1" },
         /// Whether a line starts here.
@@ -263,7 +263,7 @@ fact_table! {
         /// `stack` or `local`.
         kind: Symbol,
         /// The local variable.
-        variable: OptUtf8,
+        variable: OptWords,
     }
 }
 
