@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod content;
 pub mod host;
+pub mod interpreter;
 mod seal;
 pub mod wire;
 pub mod worker;

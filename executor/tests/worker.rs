@@ -84,7 +84,7 @@ fn config(faults: &[(&str, FaultKind)]) -> PoolConfig {
     PoolConfig { wall_factor, faults, ..PoolConfig::new(2, Options::default(), limits()) }
 }
 
-/// A file with every lane and dataset that has something to say about it.
+/// A file with every lane and dataset that has something to say about it and needs no interpreter.
 fn file(path: &str, content: impl Into<Bytes>) -> (FileRequest, Option<Content>) {
     let content = content.into();
     let meta = FileMeta {
@@ -102,7 +102,7 @@ fn file(path: &str, content: impl Into<Bytes>) -> (FileRequest, Option<Content>)
         included: true,
         rule: "default".into(),
     };
-    let lanes = LaneId::ALL.into_iter().filter(|lane| lane.accepts(&meta));
+    let lanes = LaneId::ALL.into_iter().filter(|lane| *lane != LaneId::Bytecode && lane.accepts(&meta));
     let lanes = lanes.map(|lane| LaneRequest { lane, datasets: lane.datasets().map(|d| d.name.into()).collect() });
     (FileRequest { lanes: lanes.collect(), meta }, Some(Content::Bytes(content)))
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::lane::LaneId;
-use crate::{agreement, ast, cst, files, lines, records, symtable, ts};
+use crate::{agreement, ast, bytecode, cst, files, lines, records, symtable, ts};
 
 /// Logical type of a column. Delta has neither unsigned integers nor dictionaries, so what is stored can be plainer
 /// than what a worker sends.
@@ -192,6 +192,7 @@ static ALL: LazyLock<Vec<&'static Dataset>> = LazyLock::new(|| {
         ast::DATASETS,
         cst::DATASETS,
         symtable::DATASETS,
+        bytecode::DATASETS,
         ts::DATASETS,
         agreement::DATASETS,
         records::DATASETS,

@@ -14,6 +14,10 @@ use arrow::datatypes::DataType;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
+mod list;
+
+pub use list::TextList;
+
 use crate::catalog::{ColumnType, Dataset};
 
 /// A column under construction.

@@ -4,6 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
+use crate::bytecode::Compiled;
 use crate::catalog::Dataset;
 use crate::columns::Table;
 use crate::file::FileMeta;
@@ -185,6 +186,7 @@ impl Extractor {
                 LaneId::Ast => Box::new(crate::ast::AstSession::new(options)),
                 LaneId::Symtable => Box::new(crate::symtable::SymtableSession::new(options)),
                 LaneId::Cst => Box::new(crate::cst::CstSession::new(options)),
+                LaneId::Bytecode => Box::new(crate::bytecode::BytecodeSession::new(options)),
                 LaneId::Ts => Box::new(crate::ts::TsSession::new(options)),
                 LaneId::Agreement => Box::new(crate::agreement::AgreementSession::new(options)),
             }
@@ -200,7 +202,13 @@ impl Extractor {
 
     /// Extracts one file into the group. `content` is `None` for what has none (a symlink, an excluded file).
     pub fn extract(&mut self, request: &FileRequest, content: Option<&[u8]>) {
-        let source = Source::new(&request.meta, content, &self.options);
+        self.extract_compiled(request, content, &[]);
+    }
+
+    /// Like [`Self::extract`], with what interpreters made of the file: one entry each of
+    /// [`Options::interpreters`], for requests of [`LaneId::Bytecode`].
+    pub fn extract_compiled(&mut self, request: &FileRequest, content: Option<&[u8]>, compiled: &[Compiled]) {
+        let source = Source::new(&request.meta, content, &self.options).with_compiled(compiled);
         let mut report = FileReport {
             file_id: request.meta.file_id,
             sha256: source.sha256().map(str::to_owned),

@@ -23,6 +23,8 @@ pub enum LaneId {
     Cst,
     /// `symtable_*`.
     Symtable,
+    /// `bytecode_*`.
+    Bytecode,
     /// `ts_*`.
     Ts,
     /// `agreement`, `agreement_counts`.
@@ -31,8 +33,17 @@ pub enum LaneId {
 
 impl LaneId {
     /// Every lane, in the order they run over a file.
-    pub const ALL: [LaneId; 8] =
-        [Self::Files, Self::Lines, Self::Blobs, Self::Ast, Self::Cst, Self::Symtable, Self::Ts, Self::Agreement];
+    pub const ALL: [LaneId; 9] = [
+        Self::Files,
+        Self::Lines,
+        Self::Blobs,
+        Self::Ast,
+        Self::Cst,
+        Self::Symtable,
+        Self::Bytecode,
+        Self::Ts,
+        Self::Agreement,
+    ];
 
     /// Name in tables and options.
     pub fn name(self) -> &'static str {
@@ -43,6 +54,7 @@ impl LaneId {
             Self::Ast => "ast",
             Self::Cst => "cst",
             Self::Symtable => "symtable",
+            Self::Bytecode => "bytecode",
             Self::Ts => "ts",
             Self::Agreement => "agreement",
         }
@@ -66,6 +78,7 @@ impl LaneId {
             Self::Ast => file.included && crate::ast::accepts(file),
             Self::Cst => file.included && crate::cst::accepts(file),
             Self::Symtable => file.included && crate::symtable::accepts(file),
+            Self::Bytecode => file.included && crate::bytecode::accepts(file),
             Self::Ts => file.included && crate::ts::accepts(file),
             Self::Agreement => file.included && crate::agreement::accepts(file),
         }
@@ -95,6 +108,7 @@ impl LaneId {
             Self::Ast => crate::ast::fingerprint(options),
             Self::Cst => crate::cst::fingerprint(options),
             Self::Symtable => crate::symtable::fingerprint(options),
+            Self::Bytecode => crate::bytecode::fingerprint(options),
             Self::Ts => crate::ts::fingerprint(options),
             Self::Agreement => crate::agreement::fingerprint(options),
         };

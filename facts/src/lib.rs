@@ -5,6 +5,7 @@
 
 pub mod agreement;
 pub mod ast;
+pub mod bytecode;
 pub mod catalog;
 pub mod columns;
 pub mod cst;

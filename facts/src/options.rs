@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bytecode::Interpreter;
 use crate::python::Version;
 
 /// Options of the extractors, resolved by the client; equal options give equal rows.
@@ -25,6 +26,10 @@ pub struct Options {
     pub blob_text: bool,
     /// Whether `repo_file_blobs` keeps bytes.
     pub blob_bytes: bool,
+    /// Interpreters that compile files for `bytecode_*`.
+    pub interpreters: Vec<Interpreter>,
+    /// How much they optimize, as `python -O` counts it.
+    pub optimize: i32,
 }
 
 impl Default for Options {
@@ -38,6 +43,8 @@ impl Default for Options {
             package_roots: vec![],
             blob_text: true,
             blob_bytes: true,
+            interpreters: vec![],
+            optimize: 0,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use sha2::{Digest, Sha256};
 
+use crate::bytecode::Compiled;
 use crate::file::FileMeta;
 use crate::options::Options;
 use crate::python::{PythonError, PythonModule};
@@ -14,6 +15,7 @@ pub struct Source<'a> {
     pub meta: &'a FileMeta,
     content: Option<&'a [u8]>,
     options: &'a Options,
+    compiled: &'a [Compiled],
     sha256: OnceCell<Option<String>>,
     python: OnceCell<Result<PythonModule<'a>, PythonError>>,
 }
@@ -21,7 +23,17 @@ pub struct Source<'a> {
 impl<'a> Source<'a> {
     /// A file with its content, or without for what has none, and the options that say how it is read.
     pub fn new(meta: &'a FileMeta, content: Option<&'a [u8]>, options: &'a Options) -> Self {
-        Self { meta, content, options, sha256: OnceCell::new(), python: OnceCell::new() }
+        Self { meta, content, options, compiled: &[], sha256: OnceCell::new(), python: OnceCell::new() }
+    }
+
+    /// With what interpreters made of it, in the order of [`crate::options::Options::interpreters`].
+    pub fn with_compiled(self, compiled: &'a [Compiled]) -> Self {
+        Self { compiled, ..self }
+    }
+
+    /// What interpreters made of it; nothing where no host had it compiled.
+    pub fn compiled(&self) -> &'a [Compiled] {
+        self.compiled
     }
 
     /// The bytes as they lie on disk; empty where there is no content.

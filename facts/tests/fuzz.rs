@@ -1,5 +1,7 @@
 //! The fuzz targets of `fuzz/` for extractors, briefly: over arbitrary bytes, and over sources with a few bytes changed.
 
+#[path = "../../fuzz/src/bytecode.rs"]
+mod bytecode;
 #[path = "../../fuzz/src/facts.rs"]
 mod facts;
 
@@ -45,6 +47,29 @@ const SOURCES: &[(Language, &str)] = &[
     ),
 ];
 
+/// Code that real interpreters marshalled: nested functions, handlers, constants of every kind.
+const CODE: &[&[u8]] = &[
+    include_bytes!("data/3.8.marshal"),
+    include_bytes!("data/3.10.marshal"),
+    include_bytes!("data/3.11.marshal"),
+    include_bytes!("data/3.13.marshal"),
+    include_bytes!("data/3.14.marshal"),
+];
+
+/// Code, and up to four edits.
+fn mutated_code() -> impl Strategy<Value = Vec<u8>> {
+    let edit = (any::<Index>(), 0usize..6, vec(any::<u8>(), 0..6));
+    (select(CODE), vec(edit, 0..4)).prop_map(|(code, edits)| {
+        let mut bytes = code.to_vec();
+        for (at, length, insert) in edits {
+            let start = at.index(bytes.len() + 1);
+            let end = (start + length).min(bytes.len());
+            bytes.splice(start..end, insert);
+        }
+        bytes
+    })
+}
+
 /// What decides a text's encoding.
 const OPENINGS: &[&[u8]] = &[b"", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"# coding: latin-1\n"];
 
@@ -77,6 +102,26 @@ proptest! {
         for lane in LaneId::ALL {
             facts::lane(lane, Language::Python, &bytes);
         }
+    }
+
+    #[test]
+    fn marshal_takes_any_code(bytes in mutated_code()) {
+        bytecode::marshal(&bytes);
+    }
+
+    #[test]
+    fn marshal_takes_any_bytes(bytes in vec(any::<u8>(), 0..400)) {
+        bytecode::marshal(&bytes);
+    }
+
+    #[test]
+    fn line_tables_take_any_bytes(bytes in vec(any::<u8>(), 0..100)) {
+        bytecode::line_table(&bytes);
+    }
+
+    #[test]
+    fn exception_tables_take_any_bytes(bytes in vec(any::<u8>(), 0..100)) {
+        bytecode::exception_table(&bytes);
     }
 
     #[test]

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Args, ValueEnum};
+use lode_executor::interpreter;
+use lode_facts::bytecode::Interpreter;
+use lode_facts::lane::LaneId;
 use lode_facts::options::{Limits, Options};
 use lode_facts::python::Version;
 use tokio::signal::unix::{SignalKind, signal};
@@ -62,6 +65,12 @@ pub(super) struct ExtractArgs {
     /// Keep the content of files in repo_file_blobs
     #[arg(long, value_name = "WHAT")]
     blobs: Option<Blobs>,
+    /// Interpreter that compiles for bytecode_*, as in python3.13; can be repeated
+    #[arg(long = "python", value_name = "INTERPRETER")]
+    pythons: Vec<String>,
+    /// How much it optimizes, as `python -O` counts it
+    #[arg(long, value_name = "LEVEL", default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..=2))]
+    python_optimize: i32,
     /// Id of the run, to resume it by [default: a new one]
     #[arg(long, value_name = "ID")]
     run_id: Option<String>,
@@ -132,6 +141,8 @@ impl ExtractArgs {
                 chosen.push("repo_file_blobs");
             }
         }
+        options.interpreters = self.interpreters(&mut chosen)?;
+        options.optimize = self.python_optimize;
         let defaults = Limits::default();
         let limit = |given: Option<Bytes>, default| given.map_or(default, |bytes| bytes.0);
         Ok(ExtractRequest {
@@ -156,6 +167,37 @@ impl ExtractArgs {
                 output_bytes: limit(self.limits.output_limit, defaults.output_bytes),
             },
         })
+    }
+}
+
+impl ExtractArgs {
+    /// The interpreters, oldest first. With any of them `bytecode_*` is chosen, without one it is refused.
+    fn interpreters(&self, chosen: &mut Vec<&'static str>) -> Result<Vec<Interpreter>, Failure> {
+        let names: Vec<&'static str> = LaneId::Bytecode.datasets().map(|dataset| dataset.name).collect();
+        let asked = chosen.iter().find(|name| names.contains(name));
+        match (self.pythons.is_empty(), asked) {
+            (true, None) => return Ok(vec![]),
+            (true, Some(name)) => {
+                return Err(Failure::usage(format!("`{name}` needs an interpreter that compiles"))
+                    .hint(interpreter::HOW_TO_GET_ONE));
+            }
+            (false, None) => chosen.extend(names),
+            (false, Some(_)) => {}
+        }
+        let mut found: Vec<Interpreter> = vec![];
+        for program in &self.pythons {
+            let interpreter =
+                interpreter::resolve(program).map_err(|error| Failure::usage(error.to_string()).hint(error.hint()))?;
+            if let Some(same) = found.iter().find(|known| known.version == interpreter.version) {
+                return Err(Failure::usage(format!(
+                    "`{}` and `{program}` are both Python {}",
+                    same.program, same.version
+                )));
+            }
+            found.push(interpreter);
+        }
+        found.sort_by(|a, b| (a.magic, &a.version).cmp(&(b.magic, &b.version)));
+        Ok(found)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use arrow::ipc::writer::StreamEncoder;
 use lode_facts::extract::{Extractor, FileReport, FileRequest, GroupOutput};
+use lode_facts::lane::LaneId;
 use lode_facts::options::{Limits, Options};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,7 @@ use super::fault::{Fault, FaultKind};
 use super::guard::{self, Usage};
 use super::parcel::{Draft, Label, Parcel};
 use super::status::{StatusPage, Step};
+use crate::interpreter::Compilers;
 
 /// First argument of a program that is to become a worker.
 pub const ARGUMENT: &str = "__worker";
@@ -34,6 +36,8 @@ const BROKEN: i32 = 4;
 pub(super) struct Setup {
     pub(super) options: Options,
     pub(super) limits: Limits,
+    /// Wall time a file may take.
+    pub(super) wall: Duration,
     pub(super) faults: Vec<Fault>,
 }
 
@@ -50,7 +54,7 @@ pub(super) struct Reply {
     pub(super) files: Vec<FileReport>,
     pub(super) tables: Vec<ReplyTable>,
     pub(super) slowest: Option<(usize, Duration)>,
-    /// CPU time of the worker since it started.
+    /// CPU time of the worker and its interpreters since it started.
     pub(super) cpu: Duration,
     pub(super) resident: u64,
     pub(super) peak_rss: u64,
@@ -87,12 +91,13 @@ fn serve(status: &StatusPage) -> io::Result<()> {
     let socket = unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) };
     let mut buffer = vec![0; MAX_MESSAGE];
     let Some((length, _)) = channel::receive(socket, &mut buffer)? else { return Ok(()) };
-    let Setup { options, limits, faults } = serde_json::from_slice(&buffer[..length])?;
+    let Setup { options, limits, wall, faults } = serde_json::from_slice(&buffer[..length])?;
     let extractor = Extractor::new(&options, &limits);
     guard::confine(&limits)?;
     channel::send(socket, READY, None)?;
     let cpu_limit = Duration::from_millis(limits.cpu_ms.max(1));
-    let mut worker = Worker { status, extractor, cpu_limit, faults };
+    let compilers = Compilers::new(&options, &limits, wall);
+    let mut worker = Worker { status, extractor, compilers, cpu_limit, faults };
     while let Some((length, fd)) = channel::receive(socket, &mut buffer)? {
         let fd = fd.ok_or_else(|| io::Error::other("an order without a parcel"))?;
         let (parcel, label) = worker.group(&Parcel::open(fd, &buffer[..length])?)?;
@@ -105,6 +110,7 @@ fn serve(status: &StatusPage) -> io::Result<()> {
 struct Worker<'a> {
     status: &'a StatusPage,
     extractor: Extractor,
+    compilers: Compilers,
     cpu_limit: Duration,
     faults: Vec<Fault>,
 }
@@ -114,11 +120,19 @@ impl Worker<'_> {
         let items: Vec<OrderItem<FileRequest>> = serde_json::from_slice(order.head())?;
         let mut slowest: Option<(usize, Duration)> = None;
         let mut late_fault = None;
+        let content = |item: &OrderItem<FileRequest>| {
+            let part = item.content.as_ref().map(|range| order.part(range));
+            part.map(|part| part.ok_or_else(|| io::Error::other("content lies outside of its order"))).transpose()
+        };
+        let contents = items.iter().map(content).collect::<io::Result<Vec<_>>>()?;
+        // Interpreters compile the next file while this process extracts the one before.
+        let wants_code = |item: &OrderItem<FileRequest>| item.request.lanes.iter().any(|l| l.lane == LaneId::Bytecode);
+        let sources = items.iter().zip(&contents).enumerate().filter(|(_, (item, _))| wants_code(item));
+        let sources = sources
+            .filter_map(|(index, (item, content))| Some((index, item.request.meta.path.as_str(), content.as_deref()?)));
+        let mut sources = sources.peekable();
         for (index, item) in items.iter().enumerate() {
-            let content = item.content.as_ref().map(|range| order.part(range));
-            if content == Some(None) {
-                return Err(io::Error::other("content lies outside of its order"));
-            }
+            let content = contents[index].as_deref();
             let start = Instant::now();
             self.status.begin(Step::File(index as u32));
             guard::arm_cpu_timer(self.cpu_limit);
@@ -126,7 +140,17 @@ impl Worker<'_> {
                 fault.kind.strike();
                 late_fault = Some(fault.kind);
             }
-            self.extractor.extract(&item.request, content.flatten().as_deref());
+            let compiled = match sources.next_if(|(at, ..)| *at == index) {
+                Some((_, path, source)) => {
+                    let answers = self.compilers.answers(path, source);
+                    if let Some((_, path, source)) = sources.peek() {
+                        self.compilers.ask(path, source);
+                    }
+                    answers
+                }
+                None => vec![],
+            };
+            self.extractor.extract_compiled(&item.request, content, &compiled);
             let elapsed = start.elapsed();
             if slowest.is_none_or(|(_, most)| elapsed > most) {
                 slowest = Some((index, elapsed));
@@ -135,7 +159,7 @@ impl Worker<'_> {
         guard::arm_cpu_timer(Duration::ZERO);
         self.status.begin(Step::Finish);
         let output = self.extractor.finish().map_err(io::Error::other)?;
-        reply(output, slowest, late_fault)
+        reply(output, slowest, late_fault, self.compilers.cpu())
     }
 }
 
@@ -143,6 +167,7 @@ fn reply(
     output: GroupOutput,
     slowest: Option<(usize, Duration)>,
     fault: Option<FaultKind>,
+    compilers: Duration,
 ) -> io::Result<(OwnedFd, Label)> {
     let mut draft = Draft::new()?;
     let mut tables = vec![];
@@ -159,7 +184,7 @@ fn reply(
         _ => {}
     }
     let Usage { resident, peak, cpu, .. } = Usage::of_this_process()?;
-    let reply = Reply { files: output.files, tables, slowest, cpu, resident, peak_rss: peak };
+    let reply = Reply { files: output.files, tables, slowest, cpu: cpu + compilers, resident, peak_rss: peak };
     let (parcel, mut label) = draft.seal(&serde_json::to_vec(&reply)?)?;
     if fault == Some(FaultKind::Garbage) {
         label.fill(0xff);

@@ -27,6 +27,7 @@ pub use child::{ARGUMENT, worker_main};
 pub use fault::{Fault, FaultKind};
 pub use group::{Content, GroupResult};
 pub use pool::{PoolConfig, WorkerPool};
+pub(crate) use verdict::tidy;
 
 /// Extraction of a group could not be done at all; no file is to blame.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use lode_facts::extract::FileRequest;
 use lode_facts::options::{Limits, Options};
@@ -41,7 +42,17 @@ impl PoolConfig {
     }
 
     pub(super) fn setup(&self) -> Setup {
-        Setup { options: self.options.clone(), limits: self.limits.clone(), faults: self.faults.clone() }
+        Setup {
+            options: self.options.clone(),
+            limits: self.limits.clone(),
+            wall: self.wall_limit(),
+            faults: self.faults.clone(),
+        }
+    }
+
+    /// Wall time a file may take.
+    pub(super) fn wall_limit(&self) -> Duration {
+        Duration::from_millis(self.limits.cpu_ms.max(1)) * self.wall_factor.max(1)
     }
 }
 

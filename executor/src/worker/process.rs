@@ -97,7 +97,7 @@ impl Process {
             socket,
             status,
             printed: printed.into(),
-            wall_limit: Duration::from_millis(config.limits.cpu_ms.max(1)) * config.wall_factor.max(1),
+            wall_limit: config.wall_limit(),
             accounted: Duration::ZERO,
             fresh: true,
         })

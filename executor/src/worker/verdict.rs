@@ -117,7 +117,7 @@ fn signal_name(signal: i32) -> String {
 
 /// The end of what was printed, as one line without what differs from machine to machine or from run to run:
 /// directories, addresses, thread ids.
-pub(super) fn tidy(printed: &str) -> String {
+pub(crate) fn tidy(printed: &str) -> String {
     let words = |line: &str| line.split_whitespace().filter_map(tidy_word).collect::<Vec<_>>().join(" ");
     let lines = printed.lines().filter(|line| !line.starts_with("note: run with"));
     let lines: Vec<String> = lines.map(words).filter(|line| !line.is_empty()).collect();

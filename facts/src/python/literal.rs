@@ -63,16 +63,52 @@ pub fn push_imaginary(out: &mut String, value: f64) {
         out.push_str(if value > 0.0 { "inf" } else { "-inf" });
         return;
     }
-    // Both languages print the shortest digits that read back as the same number; the layouts differ.
-    let scientific = format!("{value:e}");
+    let scientific = shortest(value);
     let (mantissa, exponent) = scientific.split_once('e').expect("scientific notation has an exponent");
     let exponent: i32 = exponent.parse().expect("an exponent is a number");
-    if (-4..16).contains(&exponent) {
-        let _ = write!(out, "{value}");
-    } else {
+    if !(-4..16).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         let _ = write!(out, "{mantissa}e{sign}{:02}", exponent.abs());
+        return;
     }
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    out.push_str(sign);
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).map(char::from);
+    let count = mantissa.len() - usize::from(mantissa.contains('.'));
+    // Digits before the point.
+    let whole = usize::try_from(exponent + 1).unwrap_or(0);
+    if whole == 0 {
+        out.push_str("0.");
+        out.extend(std::iter::repeat_n('0', exponent.unsigned_abs() as usize - 1));
+    }
+    for (index, digit) in digits.enumerate() {
+        if index == whole && whole > 0 {
+            out.push('.');
+        }
+        out.push(digit);
+    }
+    out.extend(std::iter::repeat_n('0', whole.saturating_sub(count)));
+}
+
+/// The shortest digits that read back as the same number, in scientific notation. Where two such numbers are equally
+/// near, Python's is the one with the even digit at the end.
+fn shortest(value: f64) -> String {
+    let found = format!("{value:e}");
+    let (mantissa, exponent) = found.split_once('e').expect("scientific notation has an exponent");
+    let odd = mantissa.bytes().last().is_some_and(|digit| digit % 2 == 1);
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    // Fewer digits than these have no number half-way between two of them that reads back as both.
+    if !odd || digits < 15 {
+        return found;
+    }
+    /// Digits of the exact value of any `f64`.
+    const EXACT: usize = 767;
+    let exact = format!("{value:.EXACT$e}");
+    let (exact_mantissa, exact_exponent) = exact.split_once('e').expect("scientific notation has an exponent");
+    let (kept, rest) = exact_mantissa.split_at_checked(mantissa.len()).unwrap_or((exact_mantissa, ""));
+    let is_tie = rest.strip_prefix('5').is_some_and(|rest| rest.bytes().all(|digit| digit == b'0'));
+    let even = format!("{kept}e{exponent}");
+    if is_tie && exact_exponent == exponent && even.parse() == Ok(value) { even } else { found }
 }
 
 /// Appends bytes: printable ASCII as it is, `\` as `\\`, the rest as `\xHH`.
@@ -183,6 +219,11 @@ mod tests {
             (0.0001, "0.0001"),
             (0.00001, "1e-05"),
             (1e-300, "1e-300"),
+            (1234.5, "1234.5"),
+            (-0.012, "-0.012"),
+            (5e-324, "5e-324"),
+            (2f64.powi(-25), "2.9802322387695312e-08"),
+            (9_007_199_254_740_993.5, "9007199254740994.0"),
             (f64::INFINITY, "inf"),
             (0.0, "0.0"),
         ] {

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 pub use decode::{Decoded, decode, source_encoding};
 pub use literal::{MAX_DECIMAL_DIGITS, Quoted, push_bytes, push_float, push_imaginary, push_integer, push_string};
-pub use position::{Locator, OffsetMap, Span};
+pub use position::{DecodedLines, Locator, OffsetMap, Span};
 use tree::Tree;
 pub use version::{UnknownVersion, Version};
 

@@ -3,6 +3,8 @@
 use memchr::memchr_iter;
 use ruff_text_size::TextRange;
 
+use super::{Decoded, decode};
+
 /// Where something lies: bytes of the original file, and lines and columns as CPython counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -100,6 +102,31 @@ impl<'m> Locator<'m> {
             return near + ahead.partition_point(|start| *start <= offset);
         }
         self.lines[..near].partition_point(|start| *start <= offset) - 1
+    }
+}
+
+/// Lines of a decoded file, for positions that come as line and column.
+#[derive(Debug)]
+pub struct DecodedLines<'a> {
+    decoded: Decoded<'a>,
+    starts: Vec<u32>,
+}
+
+impl<'a> DecodedLines<'a> {
+    /// Decodes a file; `None` where it can't be.
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        let decoded = decode(bytes).ok()?;
+        let starts = line_starts(&decoded.text);
+        Some(Self { decoded, starts })
+    }
+
+    /// Byte of the original file at a line (from 1) and a column (UTF-8 bytes of the decoded line, from 0); `None` where
+    /// the file has no such place.
+    pub fn byte(&self, line: i32, column: i32) -> Option<i32> {
+        let line = usize::try_from(line).ok()?.checked_sub(1)?;
+        let offset = self.starts.get(line)?.checked_add(u32::try_from(column).ok()?)?;
+        let end = self.starts.get(line + 1).copied().unwrap_or(self.decoded.text.len() as u32);
+        (offset <= end).then(|| Locator::new(&self.decoded.offsets, &self.starts).original(offset) as i32)
     }
 }
 

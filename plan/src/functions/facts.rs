@@ -24,6 +24,7 @@ use lode_facts::catalog::{Dataset, Scope, dataset, datasets};
 use lode_facts::extract::{FileRequest, GroupOutput, LaneRequest};
 use lode_facts::file::{FileKind, FileMeta, escape};
 use lode_facts::hash::file_id;
+use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,9 @@ impl FactsTable {
             let known = datasets().iter().filter(|d| d.scope == Scope::File && d.lane.is_some()).map(|d| d.name);
             return plan_err!("no dataset {dataset_name:?}; there are {}", known.collect::<Vec<_>>().join(", "));
         };
+        if dataset(dataset_name).is_some_and(|d| d.lane == Some(LaneId::Bytecode)) {
+            return plan_err!("{dataset_name:?} needs an interpreter: fill it with `lode extract --python …`");
+        }
         let table = Self { dataset: dataset_name.to_owned(), root, globs, projection: None };
         table.walk()?;
         Ok(table)
