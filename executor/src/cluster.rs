@@ -1,19 +1,22 @@
-//! An executor inside this process: takes pushed tasks from a scheduler and serves its shuffle files.
+//! An executor inside this process: takes pushed tasks from a scheduler and serves its shuffle files, both on one port.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use ballista_core::error::BallistaError;
 use ballista_core::registry::BallistaFunctionRegistry;
 use ballista_core::serde::BallistaCodec;
+use ballista_core::serde::protobuf::executor_grpc_server::ExecutorGrpcServer;
+use ballista_core::serde::protobuf::executor_status::Status as Phase;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
-use ballista_core::serde::protobuf::{ExecutorRegistration, ExecutorStoppedParams};
+use ballista_core::serde::protobuf::{ExecutorRegistration, ExecutorStatus, ExecutorStoppedParams, HeartBeatParams};
 use ballista_core::serde::scheduler::{ExecutorOperatingSystemSpecification, ExecutorSpecification};
-use ballista_core::utils::{GrpcClientConfig, GrpcServerConfig, create_grpc_client_endpoint, create_grpc_server};
 use ballista_core::{BALLISTA_PROTOCOL_VERSION, ConfigProducer, RuntimeProducer};
 use ballista_executor::executor::{Executor, TasksDrainedFuture};
 use ballista_executor::executor_process::ExecutorProcessConfig;
@@ -27,16 +30,20 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Channel, Endpoint};
 
-use crate::wire::{Codecs, Wire};
+use crate::front::Front;
+use crate::wire::{Codecs, ConnectError, Wire};
 
 /// How often a port is tried that another process took between its reservation and its use.
 const PORT_ATTEMPTS: usize = 16;
 
 /// How long servers may take to close their connections.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the report of a task may take to reach the scheduler.
+const STATUS_DELAY: Duration = Duration::from_millis(200);
 
 /// Why an executor could not start.
 #[derive(Debug, thiserror::Error)]
@@ -50,13 +57,11 @@ pub enum ExecutorError {
         source: std::io::Error,
     },
     /// The scheduler does not answer.
-    #[error("cannot reach the scheduler at {url}: {reason}; check its address and that it is running")]
-    Unreachable {
-        /// The address that was tried.
-        url: String,
-        /// The cause.
-        reason: String,
-    },
+    #[error("cannot reach the scheduler: {0}; check its address, that it is running, and the certificates")]
+    Unreachable(#[from] ConnectError),
+    /// The certificates are not usable.
+    #[error("the certificates are not usable: {0}")]
+    Tls(#[from] tonic::transport::Error),
     /// The scheduler answers but does not take this executor.
     #[error("the scheduler at {url} refused this executor: {source}")]
     Refused {
@@ -75,8 +80,10 @@ pub enum ExecutorError {
 pub struct ExecutorOptions {
     /// The address of the scheduler, as `http://host:port`.
     pub scheduler: String,
-    /// Where the servers listen.
+    /// Where the server listens.
     pub bind: IpAddr,
+    /// On which port; any free one if it is 0.
+    pub port: u16,
     /// The name under which others reach this executor; the bound address if it is `None`.
     pub advertise: Option<String>,
     /// How many tasks run at a time.
@@ -95,7 +102,8 @@ pub struct ExecutorOptions {
     pub wire: Wire,
     /// The time between two signs of life; whole seconds, at least one.
     pub heartbeat: Duration,
-    /// How long a shutdown waits for running tasks.
+    /// How long a shutdown waits for running tasks. More than nothing is for processes that end with their executor: no
+    /// other one of the process takes tasks from then on.
     pub drain: Duration,
 }
 
@@ -105,6 +113,7 @@ impl ExecutorOptions {
         Self {
             scheduler: scheduler.into(),
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
             advertise: None,
             vcores: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             work_dir: None,
@@ -120,12 +129,19 @@ impl ExecutorOptions {
 }
 
 /// A running executor. Dropping the handle leaves it running until the process ends.
-#[derive(Debug)]
 pub struct ExecutorHandle {
     id: String,
-    flight: SocketAddr,
+    addr: SocketAddr,
+    executor: Arc<Executor>,
+    health: ExecutorHealth,
     stop: oneshot::Sender<()>,
     done: JoinHandle<()>,
+}
+
+impl fmt::Debug for ExecutorHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecutorHandle").field("id", &self.id).field("addr", &self.addr).finish_non_exhaustive()
+    }
 }
 
 impl ExecutorHandle {
@@ -134,9 +150,19 @@ impl ExecutorHandle {
         &self.id
     }
 
-    /// Where shuffle files are served.
-    pub fn flight_addr(&self) -> SocketAddr {
-        self.flight
+    /// Where tasks are taken and shuffle files are served.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// How many tasks run.
+    pub fn active_tasks(&self) -> usize {
+        self.executor.active_task_count()
+    }
+
+    /// What others may ask of the executor while it runs.
+    pub fn probe(&self) -> Probe {
+        Probe { executor: self.executor.clone(), health: self.health.clone() }
     }
 
     /// Leaves the cluster: tells the scheduler, waits for running tasks as long as the options allow, closes the
@@ -154,46 +180,109 @@ impl ExecutorHandle {
     }
 }
 
+/// Looks at a running executor from outside.
+#[derive(Clone)]
+pub struct Probe {
+    executor: Arc<Executor>,
+    health: ExecutorHealth,
+}
+
+impl Probe {
+    /// Whether the scheduler answered the last sign of life.
+    pub fn is_ready(&self) -> bool {
+        self.health.is_ready()
+    }
+
+    /// How many tasks run.
+    pub fn active_tasks(&self) -> usize {
+        self.executor.active_task_count()
+    }
+}
+
 /// Starts an executor and registers it with its scheduler.
 ///
 /// Unlike `start_executor_process` it takes no signals, no fixed ports and no process-wide flag, so that a process may
 /// run several, one after the other or at once.
 pub async fn start(options: ExecutorOptions) -> Result<ExecutorHandle, ExecutorError> {
     let work = WorkDir::new(options.work_dir.as_ref())?;
-    let listener = tokio::net::TcpListener::bind((options.bind, 0))
-        .await
-        .map_err(|source| ExecutorError::Io { what: format!("cannot listen on {}", options.bind), source })?;
-    let flight =
-        listener.local_addr().map_err(|source| ExecutorError::Io { what: "no local address".into(), source })?;
+    let listener = tokio::net::TcpListener::bind((options.bind, options.port)).await.map_err(|source| {
+        ExecutorError::Io { what: format!("cannot listen on {}:{}", options.bind, options.port), source }
+    })?;
+    let addr = listener.local_addr().map_err(|source| ExecutorError::Io { what: "no local address".into(), source })?;
+    let scheduler = SchedulerGrpcClient::new(options.wire.connect(&options.scheduler).await?)
+        .max_encoding_message_size(options.wire.message_limit)
+        .max_decoding_message_size(options.wire.message_limit);
+    let health = ExecutorHealth::new();
+    let mut attempt = 1;
+    loop {
+        // Ballista binds the socket of its own server itself and wants to know its port beforehand, so a free one is
+        // looked up, and looked up again if another process was faster.
+        let inner = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .map_err(|source| ExecutorError::Io { what: "no free port".into(), source })?;
+        let shutdown = ShutdownNotifier::new();
+        let door = open(&options, &work.path, &listener, inner, &shutdown)?;
+        match register(&options, &work.path, addr, inner, &scheduler, &shutdown, health.clone()).await {
+            Ok((executor, told_to_stop, server)) => {
+                let id = executor.metadata.id.clone();
+                let (stop, stopping) = oneshot::channel();
+                let life = Life {
+                    executor: executor.clone(),
+                    scheduler,
+                    shutdown,
+                    servers: [server, door],
+                    drain: options.drain,
+                    told_to_stop,
+                    _work: work,
+                };
+                let done = tokio::spawn(life.run(stopping));
+                return Ok(ExecutorHandle { id, addr, executor, health, stop, done });
+            }
+            Err(BallistaError::IoError(e)) if e.kind() == std::io::ErrorKind::AddrInUse && attempt < PORT_ATTEMPTS => {
+                door.abort();
+                attempt += 1;
+            }
+            Err(source) => {
+                door.abort();
+                return Err(ExecutorError::Refused { url: options.scheduler.clone(), source });
+            }
+        }
+    }
+}
 
-    let scheduler = connect(&options).await?;
-    let Registered { executor, shutdown, stop, server } = register(&options, &work.path, flight, &scheduler).await?;
+type ServerTask = JoinHandle<Result<(), BallistaError>>;
 
+/// Opens the one port of the executor: shuffle files, and tasks for the server at `inner`. The scheduler tries it while
+/// the executor registers.
+fn open(
+    options: &ExecutorOptions,
+    work_dir: &str,
+    listener: &tokio::net::TcpListener,
+    inner: SocketAddr,
+    shutdown: &ShutdownNotifier,
+) -> Result<ServerTask, ExecutorError> {
+    let socket = std::os::fd::AsFd::as_fd(listener).try_clone_to_owned().map(std::net::TcpListener::from);
+    let listener = socket
+        .and_then(tokio::net::TcpListener::from_std)
+        .map_err(|source| ExecutorError::Io { what: "cannot use the socket".into(), source })?;
     let limit = options.wire.message_limit;
-    let shuffle = FlightServiceServer::new(BallistaFlightService::new(work.path.clone()))
+    let shuffle = FlightServiceServer::new(BallistaFlightService::new(work_dir.to_owned()))
+        .max_decoding_message_size(limit)
+        .max_encoding_message_size(limit);
+    let inner = Endpoint::from_shared(format!("http://{inner}"))?.connect_lazy();
+    let tasks = ExecutorGrpcServer::new(Front::new(inner, limit))
         .max_decoding_message_size(limit)
         .max_encoding_message_size(limit);
     let mut closing = shutdown.subscribe_for_shutdown();
-    let shuffle = create_grpc_server(&GrpcServerConfig::default())
+    let serve = options
+        .wire
+        .server()?
         .add_service(InterceptedService::new(shuffle, options.wire.guard()))
+        .add_service(InterceptedService::new(tasks, options.wire.guard()))
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
             closing.recv().await;
         });
-    let shuffle = tokio::spawn(async move { shuffle.await.map_err(BallistaError::TonicError) });
-
-    let id = executor.metadata.id.clone();
-    let (stop_tx, stop_rx) = oneshot::channel();
-    let life = Life {
-        executor,
-        scheduler,
-        shutdown,
-        servers: [server, shuffle],
-        drain: options.drain,
-        told_to_stop: stop,
-        _work: work,
-    };
-    let done = tokio::spawn(life.run(stop_rx));
-    Ok(ExecutorHandle { id, flight, stop: stop_tx, done })
+    Ok(tokio::spawn(async move { serve.await.map_err(BallistaError::TonicError) }))
 }
 
 /// The directory of shuffle files, removed on drop if it is ours.
@@ -218,46 +307,18 @@ impl WorkDir {
     }
 }
 
-async fn connect(options: &ExecutorOptions) -> Result<SchedulerGrpcClient<Channel>, ExecutorError> {
-    let unreachable = |reason: String| ExecutorError::Unreachable { url: options.scheduler.clone(), reason };
-    let endpoint = create_grpc_client_endpoint(options.scheduler.clone(), Some(&GrpcClientConfig::default()))
-        .map_err(|e| unreachable(root_cause(&e)))?;
-    let endpoint = (options.wire.endpoint())(endpoint).map_err(|e| unreachable(e.to_string()))?;
-    let channel = endpoint.connect().await.map_err(|e| unreachable(root_cause(&e)))?;
-    Ok(SchedulerGrpcClient::new(channel)
-        .max_encoding_message_size(options.wire.message_limit)
-        .max_decoding_message_size(options.wire.message_limit))
-}
-
-/// The innermost message of a chain: a transport error by itself says only "transport error".
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
-struct Registered {
-    executor: Arc<Executor>,
-    shutdown: ShutdownNotifier,
-    stop: mpsc::Receiver<bool>,
-    server: JoinHandle<Result<(), BallistaError>>,
-}
-
-/// Starts the task server and registers it. Ballista binds that socket itself and wants to know its port beforehand, so
-/// a free one is looked up, and looked up again if another process was faster.
+/// Starts Ballista's server for tasks and registers the executor.
 async fn register(
     options: &ExecutorOptions,
     work_dir: &str,
-    flight: SocketAddr,
+    addr: SocketAddr,
+    inner: SocketAddr,
     scheduler: &SchedulerGrpcClient<Channel>,
-) -> Result<Registered, ExecutorError> {
+    shutdown: &ShutdownNotifier,
+    health: ExecutorHealth,
+) -> Result<(Arc<Executor>, mpsc::Receiver<bool>, ServerTask), BallistaError> {
     let process = Arc::new(ExecutorProcessConfig {
-        bind_host: match options.bind {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-        },
+        bind_host: inner.ip().to_string(),
         grpc_max_decoding_message_size: options.wire.message_limit_u32(),
         grpc_max_encoding_message_size: options.wire.message_limit_u32(),
         executor_heartbeat_interval_seconds: options.heartbeat.as_secs().max(1),
@@ -270,58 +331,38 @@ async fn register(
         options.codecs.logical.clone(),
         options.wire.task_codec(&options.codecs),
     );
-
-    let mut attempt = 1;
-    loop {
-        let executor = Arc::new(Executor::with_default_execution_engine(
-            registration(options, flight)?,
-            work_dir,
-            options.runtime.clone(),
-            config.clone(),
-            options.functions.clone(),
-            Arc::new(LoggingMetricsCollector::default()),
-            options.vcores.get(),
-        ));
-        let shutdown = ShutdownNotifier::new();
-        let (stop_tx, stop) = mpsc::channel(1);
-        let started = executor_server::startup(
-            scheduler.clone(),
-            process.clone(),
-            executor.clone(),
-            codec.clone(),
-            stop_tx,
-            &shutdown,
-            ExecutorHealth::new(),
-        )
-        .await;
-        match started {
-            Ok(server) => return Ok(Registered { executor, shutdown, stop, server }),
-            Err(BallistaError::IoError(e)) if e.kind() == std::io::ErrorKind::AddrInUse && attempt < PORT_ATTEMPTS => {
-                attempt += 1;
-            }
-            Err(source) => return Err(ExecutorError::Refused { url: options.scheduler.clone(), source }),
-        }
-    }
+    let executor = Arc::new(Executor::with_default_execution_engine(
+        registration(options, addr, inner),
+        work_dir,
+        options.runtime.clone(),
+        config,
+        options.functions.clone(),
+        Arc::new(LoggingMetricsCollector::default()),
+        options.vcores.get(),
+    ));
+    let (stop, told_to_stop) = mpsc::channel(1);
+    let (client, executor_) = (scheduler.clone(), executor.clone());
+    let server = executor_server::startup(client, process, executor_, codec, stop, shutdown, health).await?;
+    Ok((executor, told_to_stop, server))
 }
 
-fn registration(options: &ExecutorOptions, flight: SocketAddr) -> Result<ExecutorRegistration, ExecutorError> {
-    let free = std::net::TcpListener::bind((options.bind, 0))
-        .and_then(|listener| listener.local_addr())
-        .map_err(|source| ExecutorError::Io { what: "no free port".into(), source })?;
+/// What the scheduler is told. It reaches the executor by the first port alone: see `lode_scheduler`, which puts it in
+/// the place of the second, the one of Ballista's server.
+fn registration(options: &ExecutorOptions, addr: SocketAddr, inner: SocketAddr) -> ExecutorRegistration {
     let vcores = u32::try_from(options.vcores.get()).unwrap_or(u32::MAX);
-    Ok(ExecutorRegistration {
+    ExecutorRegistration {
         id: uuid::Uuid::new_v4().to_string(),
         // Without a host the scheduler asks for the peer's address, which only Ballista's own server assembly records.
         host: Some(options.advertise.clone().unwrap_or_else(|| match options.bind {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
         })),
-        port: u32::from(flight.port()),
-        grpc_port: u32::from(free.port()),
+        port: u32::from(addr.port()),
+        grpc_port: u32::from(inner.port()),
         specification: Some(ExecutorSpecification::default().with_vcores(vcores).into()),
         os_info: Some(ExecutorOperatingSystemSpecification::default().into()),
         ballista_protocol_version: BALLISTA_PROTOCOL_VERSION,
-    })
+    }
 }
 
 /// The parts that have to go in order at the end.
@@ -329,7 +370,7 @@ struct Life {
     executor: Arc<Executor>,
     scheduler: SchedulerGrpcClient<Channel>,
     shutdown: ShutdownNotifier,
-    servers: [JoinHandle<Result<(), BallistaError>>; 2],
+    servers: [ServerTask; 2],
     drain: Duration,
     told_to_stop: mpsc::Receiver<bool>,
     _work: WorkDir,
@@ -361,21 +402,34 @@ impl Life {
         self.close().await;
     }
 
-    /// Tells the scheduler, so that it moves the tasks at once and not after a timeout.
+    /// Takes no more tasks, finishes those it has as long as it may, and hands the rest back.
     async fn leave(&mut self) {
+        if !self.drain.is_zero() {
+            // Heartbeats say it from now on; the first one at once, before the next task comes.
+            executor_server::TERMINATING.store(true, Ordering::Release);
+            let status = ExecutorStatus { status: Some(Phase::Terminating("drained".to_owned())) };
+            let farewell = HeartBeatParams {
+                executor_id: self.executor.metadata.id.clone(),
+                metrics: vec![],
+                status: Some(status),
+                metadata: Some(self.executor.metadata.clone()),
+            };
+            let told = tokio::time::timeout(CLOSE_TIMEOUT, self.scheduler.heart_beat_from_executor(farewell)).await;
+            if !matches!(told, Ok(Ok(_))) {
+                tracing::debug!("the scheduler was not reachable to be told of the drain");
+            }
+            if tokio::time::timeout(self.drain, TasksDrainedFuture(self.executor.clone())).await.is_err() {
+                tracing::warn!(tasks = self.executor.active_task_count(), "unfinished tasks are handed back");
+            }
+            // The status of the last task is on its way.
+            tokio::time::sleep(STATUS_DELAY).await;
+        }
+        // So that the scheduler moves the tasks at once and not after a timeout.
         let params =
             ExecutorStoppedParams { executor_id: self.executor.metadata.id.clone(), reason: "shutdown".to_owned() };
         let told = tokio::time::timeout(CLOSE_TIMEOUT, self.scheduler.executor_stopped(params)).await;
         if !matches!(told, Ok(Ok(_))) {
             tracing::debug!("the scheduler was not reachable for a goodbye");
-        }
-        if !self.drain.is_zero()
-            && tokio::time::timeout(self.drain, TasksDrainedFuture(self.executor.clone())).await.is_err()
-        {
-            tracing::warn!(
-                tasks = self.executor.active_task_count(),
-                "tasks were still running at the end of the drain"
-            );
         }
     }
 

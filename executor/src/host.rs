@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -24,6 +25,7 @@ pub type Listener = Arc<dyn Fn(&ShardEvent) + Send + Sync>;
 pub struct LocalHost {
     workers: usize,
     listener: Option<Listener>,
+    program: Option<PathBuf>,
     pools: Mutex<BTreeMap<String, WorkerPool>>,
     readers: Mutex<BTreeMap<String, Arc<ContentReader>>>,
 }
@@ -37,13 +39,22 @@ impl fmt::Debug for LocalHost {
 impl LocalHost {
     /// A host with at most so many workers at a time.
     pub fn new(workers: usize, listener: Option<Listener>) -> Self {
-        Self { workers, listener, pools: Mutex::default(), readers: Mutex::default() }
+        Self { workers, listener, program: None, pools: Mutex::default(), readers: Mutex::default() }
+    }
+
+    /// Runs this program as a worker, instead of this very one.
+    #[must_use]
+    pub fn with_program(self, program: PathBuf) -> Self {
+        Self { program: Some(program), ..self }
     }
 
     fn pool(&self, options: &Options, limits: &Limits) -> WorkerPool {
         let key = json_hash(&(options, limits));
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || WorkerPool::new(PoolConfig::new(self.workers, options.clone(), limits.clone()));
+        let new = || {
+            let config = PoolConfig::new(self.workers, options.clone(), limits.clone());
+            WorkerPool::new(PoolConfig { program: self.program.clone(), ..config })
+        };
         pools.entry(key).or_insert_with(new).clone()
     }
 

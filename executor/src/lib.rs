@@ -2,8 +2,14 @@
 
 pub mod cluster;
 pub mod content;
+pub mod daemon;
+mod front;
 pub mod host;
 pub mod interpreter;
+pub mod node;
 mod seal;
+pub mod settings;
+pub mod status;
+pub mod tls;
 pub mod wire;
 pub mod worker;

@@ -8,6 +8,14 @@ pub type Result<T, E = LakeError> = std::result::Result<T, E>;
 /// An error of the Delta side.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
+    /// A shard was begun too often and never finished.
+    #[error("shard {shard} was begun {attempts} times and never finished: whoever does it dies")]
+    Attempts {
+        /// Shard.
+        shard: String,
+        /// Attempts.
+        attempts: usize,
+    },
     /// The location is no directory and no url Lode can read.
     #[error("`{location}` is not a lake location: {reason}")]
     Location {
@@ -204,6 +212,7 @@ impl LakeError {
             Self::RepoKey { .. } => "give one of them another name with `--repo`",
             Self::Worklist { .. } | Self::MissingManifest { .. } => "run `lode resume`",
             Self::Cancelled { .. } => "start a new run",
+            Self::Attempts { .. } => "find out in the logs of the executors why they ended",
             Self::NoRun { .. } | Self::Changes { .. } => "`lode runs` lists the runs",
             Self::Query { .. } => "run `lode verify` to see whether the table is whole",
             Self::Parquet { .. } | Self::Arrow { .. } | Self::Counts { .. } | Self::Task(_) => return None,

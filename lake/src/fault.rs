@@ -1,7 +1,8 @@
-//! Points at which a test can kill the process.
+//! Points at which a test can kill the process, or stop it.
 //!
-//! `LODE_FAULT=<name>[:n]` aborts the process when it reaches the point for the n-th time (the first, by default). The
-//! points are always compiled in, so that the binary under test is the binary that ships; without the variable each
+//! `LODE_FAULT=<name>[:n]` aborts the process when it reaches the point for the n-th time (the first, by default). With
+//! `!` at its end the process stops instead, until it gets SIGCONT: whatever is done to it or to others meanwhile is done
+//! at exactly that point. The points are always compiled in, so that the binary under test is the binary that ships; without the variable each
 //! costs one atomic load.
 
 use std::sync::OnceLock;
@@ -26,14 +27,16 @@ pub const POINTS: &[&str] = &[
 struct Fault {
     name: String,
     left: AtomicU64,
+    stops: bool,
 }
 
 static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
 
 fn parse(text: &str) -> Option<Fault> {
+    let (text, stops) = text.strip_suffix('!').map_or((text, false), |text| (text, true));
     let (name, count) = text.split_once(':').unwrap_or((text, "1"));
     let left = count.parse().ok().filter(|n| *n > 0)?;
-    Some(Fault { name: name.to_owned(), left: AtomicU64::new(left) })
+    Some(Fault { name: name.to_owned(), left: AtomicU64::new(left), stops })
 }
 
 /// Marks a point of [`POINTS`].
@@ -44,7 +47,22 @@ pub fn point(name: &str) {
         && fault.name == name
         && fault.left.fetch_sub(1, Ordering::Relaxed) == 1
     {
+        if fault.stops {
+            tracing::error!(point = name, "fault injected: stopping");
+            // A process that can't be stopped is a test that fails.
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+            return;
+        }
         tracing::error!(point = name, "fault injected: aborting");
+        std::process::abort();
+    }
+}
+
+/// Marks that the executor takes a file in hand. `LODE_POISON=<path>` makes that file one that kills whoever does.
+pub fn poison(path: &str) {
+    static POISON: OnceLock<Option<String>> = OnceLock::new();
+    if POISON.get_or_init(|| std::env::var("LODE_POISON").ok()).as_deref() == Some(path) {
+        tracing::error!(path, "poison injected: aborting");
         std::process::abort();
     }
 }
@@ -60,5 +78,8 @@ mod tests {
         assert_eq!(left("table.before:3"), Some(("table.before".into(), 3)));
         assert_eq!(left("table.before:0"), None);
         assert_eq!(left("table.before:x"), None);
+        assert_eq!(left("table.before:2!"), Some(("table.before".into(), 2)));
+        let stops = |text: &str| parse(text).map(|f| f.stops);
+        assert_eq!((stops("table.before!"), stops("table.before")), (Some(true), Some(false)));
     }
 }

@@ -7,6 +7,7 @@
 //! _runs/<run>/<epoch>/plan.json                  how an epoch goes about it
 //! _runs/<run>/<epoch>/worklist/<shard>.parquet   files of a shard that need work
 //! _runs/<run>/<epoch>/manifest/<shard>.json      what the shard's task wrote
+//! _runs/<run>/<epoch>/attempts/<shard>/…json     attempts at the shard that have begun
 //! _runs/<run>/decision.json                      commit or cancelled
 //! _commits/<repo_key>/<sequence>.json            commits of a repository
 //! <table>/                                       Delta tables
@@ -67,6 +68,11 @@ pub fn manifests(run_id: &str, epoch: u32) -> String {
 /// A shard's manifest.
 pub fn manifest(run_id: &str, epoch: u32, shard: &str) -> String {
     format!("{RUNS}/{run_id}/{epoch}/manifest/{shard}.json")
+}
+
+/// Folder of a shard's attempts.
+pub fn attempts(run_id: &str, epoch: u32, shard: &str) -> String {
+    format!("{RUNS}/{run_id}/{epoch}/attempts/{shard}")
 }
 
 /// Folder of a repository's commits.

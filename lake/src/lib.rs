@@ -3,6 +3,7 @@
 //! A run writes data files and one manifest a shard, none of which anybody sees. It is committed by creating one object,
 //! `_commits/<repo>/<sequence>.json`; the Delta tables are then rolled forward to it by whoever comes first.
 
+pub mod attempts;
 pub mod base;
 pub mod changes;
 pub mod commit;

@@ -5,7 +5,7 @@ use futures::stream::{self, Stream};
 use lode_facts::extract::{FileReport, FileRequest, LaneReport, LaneRequest, LaneStatus};
 use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
-use lode_facts::options::Limits;
+use lode_facts::options::{Limits, Options};
 use lode_lake::manifest::FileCounts;
 use lode_lake::task::{FileChange, LaneChange, QuarantineRow, StateRow, WorklistDigest};
 
@@ -43,6 +43,22 @@ impl FileWork {
     /// Adds the file's rows to the digest of the worklist.
     pub fn digest(&self, digest: &mut WorklistDigest) {
         self.rows.iter().for_each(|row| digest.push(&row.path, row.file_id));
+    }
+
+    /// Whether this process makes the facts that are asked for.
+    ///
+    /// # Errors
+    /// If another version of Lode planned the run.
+    pub fn check_fingerprints(&self, options: &Options) -> Result<(), PlanError> {
+        for row in self.rows.iter().filter(|row| row.action != Action::Delete) {
+            let offered = row.lane.fingerprint(options);
+            // The hash of the limits may follow.
+            let asked = row.fingerprint.split(':').next().unwrap_or_default();
+            if asked != offered {
+                return Err(PlanError::Fingerprint { lane: row.lane.name(), asked: asked.to_owned(), offered });
+            }
+        }
+        Ok(())
     }
 
     fn bytes(&self) -> u64 {

@@ -21,6 +21,20 @@ pub enum PlanError {
     /// A worklist that can't be what the planner wrote.
     #[error("worklist: {0}; was it written by another version of lode?")]
     Worklist(String),
+    /// A run was planned for facts that this process doesn't make.
+    #[error(
+        "the run asks for {lane} facts of fingerprint {asked}, and this executor, lode {}, makes those of {offered}; run it \
+         on executors of the version that planned it, or start a new run",
+        env!("CARGO_PKG_VERSION")
+    )]
+    Fingerprint {
+        /// Lane.
+        lane: &'static str,
+        /// The fingerprint of the worklist.
+        asked: String,
+        /// This process's.
+        offered: String,
+    },
     /// A table is not what the catalog says.
     #[error("table {table} is not what the catalog says: {difference}")]
     SchemaGate {

@@ -16,17 +16,19 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SendableRecordBatchStream,
 };
 use futures::{StreamExt, TryStreamExt};
-use lode_facts::extract::{FileRequest, GroupOutput};
+use lode_facts::extract::{FileReport, FileRequest, GroupOutput, LaneStatus};
+use lode_lake::attempts::Attempt;
+use lode_lake::fault;
 use lode_lake::manifest::{self, Manifest, TaskOutcome};
 use lode_lake::sink::ShardSink;
 use lode_lake::store::Lake;
-use lode_lake::task::WorklistDigest;
+use lode_lake::task::{ShardTask, WorklistDigest};
 
 use crate::changes::{FileWork, changes, group_files};
 use crate::error::PlanError;
 use crate::host::{GroupCost, HostHandle, ShardEvent};
 use crate::nodes::{EXTRACT_SCHEMA, JobSpec};
-use crate::worklist::work_rows;
+use crate::worklist::{WorkRow, work_rows};
 
 /// How much content a group of files holds; what a worker gets at a time.
 const GROUP_BYTES: u64 = 1 << 20;
@@ -142,6 +144,29 @@ impl ShardRun {
             return Ok(summary(&manifest));
         }
 
+        let attempt = Attempt::begin(&lake, &task.run_id, task.epoch, &task.shard).await?;
+        match self.write(&lake, task, rows, input, &attempt, started).await {
+            Ok(done) => Ok(done),
+            Err(error) => {
+                // The error is what counts; an attempt too many in the ledger only makes the next one careful.
+                if let Err(left) = attempt.withdraw().await {
+                    tracing::debug!(error = %left, "the attempt stays in the ledger");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Extracts the files of a shard and publishes its manifest.
+    async fn write(
+        &self,
+        lake: &Lake,
+        task: ShardTask,
+        rows: Vec<WorkRow>,
+        input: SendableRecordBatchStream,
+        attempt: &Attempt,
+        started: Instant,
+    ) -> Result<RecordBatch, PlanError> {
         let (expected_rows, expected_digest, shard) = (task.rows, task.digest.clone(), task.shard.clone());
         let mut sink = ShardSink::open(lake.clone(), task).await?;
         let mut outcome = TaskOutcome::default();
@@ -149,8 +174,10 @@ impl ShardRun {
 
         let later = input.map(|batch| Ok::<_, PlanError>(work_rows(&batch?)?.1));
         let rows = futures::stream::once(async { Ok(rows) }).chain(later);
-        let groups = group_files(rows, GROUP_BYTES, GROUP_FILES);
-        let extracted = groups.map(|group| self.extract(group)).buffered(GROUPS_AHEAD);
+        let (most_bytes, most_files, ahead) =
+            if attempt.is_careful() { (0, 1, 1) } else { (GROUP_BYTES, GROUP_FILES, GROUPS_AHEAD) };
+        let groups = group_files(rows, most_bytes, most_files);
+        let extracted = groups.map(|group| self.extract(group, attempt)).buffered(ahead);
         let mut extracted = std::pin::pin!(extracted);
         while let Some(done) = extracted.next().await {
             let (group, output, cost) = done?;
@@ -179,12 +206,27 @@ impl ShardRun {
     async fn extract(
         &self,
         group: Result<Vec<FileWork>, PlanError>,
+        attempt: &Attempt,
     ) -> Result<(Vec<FileWork>, GroupOutput, GroupCost), PlanError> {
         let group = group?;
+        group.iter().try_for_each(|work| work.check_fingerprints(&self.spec.order.options))?;
         let requests: Vec<FileRequest> = group.iter().filter_map(|work| work.request.clone()).collect();
         if requests.is_empty() {
             return Ok((group, GroupOutput::default(), GroupCost::default()));
         }
+        if attempt.is_careful() {
+            for request in &requests {
+                let file = request.meta.file_id;
+                if let Some(deaths) = attempt.poison(file) {
+                    let message = format!("{deaths} executors were lost while they had this file in hand");
+                    let status = LaneStatus::Quarantined { limit: "crash".into(), message };
+                    let files = requests.iter().map(|request| FileReport::uniform(request, status.clone())).collect();
+                    return Ok((group, GroupOutput { files, ..GroupOutput::default() }, GroupCost::default()));
+                }
+                attempt.take(file).await?;
+            }
+        }
+        group.iter().for_each(|work| fault::poison(&work.path));
         let wanted = requests.len();
         let (output, cost) = self.host.0.extract(&self.spec.order, requests).await.map_err(DataFusionError::IoError)?;
         if output.files.len() != wanted {
@@ -209,9 +251,7 @@ impl ShardRun {
             outcome.stats.slowest_ms = time.as_millis() as u64;
             outcome.stats.slowest_path = Some(path.clone());
         }
-        let failed = |report: &&lode_facts::extract::FileReport| {
-            report.lanes.iter().any(|lane| lane.status != lode_facts::extract::LaneStatus::Extracted)
-        };
+        let failed = |report: &&FileReport| report.lanes.iter().any(|lane| lane.status != LaneStatus::Extracted);
         self.host.0.observe(&ShardEvent::Group {
             files: output.files.len() as u64,
             bytes,

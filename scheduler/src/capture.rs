@@ -5,20 +5,26 @@
 //! its own.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ballista_scheduler::display::DisplayableBallistaExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
-use serde::Serialize;
+use lode_plan::commit::CommitExec;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
+
+use crate::outcome::{JobAddress, Outcome};
 
 /// How many jobs are remembered. Terminal jobs beyond that are forgotten, oldest first.
 const REMEMBERED_JOBS: usize = 256;
 
+/// How many events of a job are remembered. The first ones stay, so do the last.
+const REMEMBERED_EVENTS: usize = 512;
+
 /// The state of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
     /// Accepted and not yet planned.
@@ -32,6 +38,16 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Successful => "successful",
+            Self::Failed => "failed",
+        }
+    }
+
     /// Whether nothing can change any more.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Successful | Self::Failed)
@@ -39,7 +55,7 @@ impl JobState {
 }
 
 /// Everything captured of a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRecord {
     /// The identity that the scheduler gave to the job.
     pub job_id: String,
@@ -55,10 +71,38 @@ pub struct JobRecord {
     pub physical_plan: Option<String>,
     /// The stages by id.
     pub stages: Vec<StageRecord>,
+    /// Where its run is kept, for a job of Lode.
+    pub address: Option<JobAddress>,
+    /// What became of its run, once the job is over and the lake was asked.
+    pub outcome: Option<Outcome>,
+    /// When it was accepted, in milliseconds since the Unix epoch.
+    pub accepted_ms: u64,
+    /// When it ended, in milliseconds since the Unix epoch.
+    pub ended_ms: Option<u64>,
+    /// What happened to it.
+    pub events: Vec<Event>,
+}
+
+/// Something that happened to a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// What.
+    pub text: String,
+}
+
+impl JobRecord {
+    fn note(&mut self, text: impl Into<String>) {
+        if self.events.len() >= REMEMBERED_EVENTS {
+            self.events.remove(REMEMBERED_EVENTS / 2);
+        }
+        self.events.push(Event { at_ms: now_ms(), text: text.into() });
+    }
 }
 
 /// Everything captured of a stage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageRecord {
     /// The number of the stage in its job.
     pub stage_id: usize,
@@ -102,6 +146,20 @@ pub(crate) struct StageSnapshot {
 pub struct Captures {
     memory: Arc<Mutex<Memory>>,
     changed: watch::Receiver<u64>,
+    bell: Bell,
+}
+
+/// Tells whoever waits that something has changed. The renderer alone keeps it alive: when the scheduler has gone,
+/// nothing changes any more.
+#[derive(Clone, Debug)]
+struct Bell(Weak<watch::Sender<u64>>);
+
+impl Bell {
+    fn ring(&self) {
+        if let Some(sender) = self.0.upgrade() {
+            sender.send_modify(|version| *version += 1);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -116,7 +174,8 @@ impl Captures {
     pub(crate) fn start(mut snapshots: mpsc::Receiver<Snapshot>) -> Self {
         let memory = Arc::new(Mutex::new(Memory::default()));
         let (tell, changed) = watch::channel(0);
-        let captures = Self { memory, changed };
+        let tell = Arc::new(tell);
+        let captures = Self { memory, changed, bell: Bell(Arc::downgrade(&tell)) };
         let memory = captures.memory.clone();
         tokio::spawn(async move {
             while let Some(snapshot) = snapshots.recv().await {
@@ -133,6 +192,36 @@ impl Captures {
     /// The latest job of this name.
     pub fn job(&self, job_name: &str) -> Option<JobRecord> {
         lock(&self.memory).latest(job_name).cloned()
+    }
+
+    /// The job of that id.
+    pub fn by_id(&self, job_id: &str) -> Option<JobRecord> {
+        lock(&self.memory).records.get(job_id).cloned()
+    }
+
+    /// Adds an event to a job.
+    pub(crate) fn note(&self, job_id: &str, text: impl Into<String>) {
+        self.change(job_id, |record| record.note(text));
+    }
+
+    /// Says what became of a job's run.
+    pub(crate) fn conclude(&self, job_id: &str, outcome: Outcome) {
+        self.change(job_id, |record| {
+            record.note(format!("run {}: {}", record.job_name, outcome.name()));
+            record.outcome = Some(outcome);
+        });
+    }
+
+    fn change(&self, job_id: &str, change: impl FnOnce(&mut JobRecord)) {
+        if let Some(record) = lock(&self.memory).records.get_mut(job_id) {
+            change(record);
+        }
+        self.bell.ring();
+    }
+
+    /// Waits for the next change of any job; `false` if there will be none.
+    pub(crate) async fn next_change(&mut self) -> bool {
+        self.changed.changed().await.is_ok()
     }
 
     /// The records of all remembered jobs, oldest first.
@@ -185,24 +274,66 @@ fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
 
 /// Renders a snapshot; what it doesn't know stays as it was.
 fn render(snapshot: Snapshot, previous: Option<JobRecord>) -> JobRecord {
-    let (name, logical, physical, stages) =
-        previous.map(|r| (Some(r.job_name), r.logical_plan, r.physical_plan, r.stages)).unwrap_or_default();
-    JobRecord {
-        job_name: snapshot.job_name.or(name).unwrap_or_default(),
-        job_id: snapshot.job_id,
+    let fresh = previous.is_none();
+    let mut record = previous.unwrap_or_else(|| JobRecord {
+        job_id: snapshot.job_id.clone(),
+        job_name: String::new(),
         state: snapshot.state,
-        error: snapshot.error,
-        logical_plan: snapshot.logical_plan.or(logical),
-        physical_plan: snapshot
-            .physical_plan
-            .map(|plan| displayable(plan.as_ref()).indent(false).to_string())
-            .or(physical),
-        stages: if snapshot.stages.is_empty() {
-            stages
-        } else {
-            snapshot.stages.into_iter().map(render_stage).collect()
-        },
+        error: None,
+        logical_plan: None,
+        physical_plan: None,
+        stages: vec![],
+        address: None,
+        outcome: None,
+        accepted_ms: now_ms(),
+        ended_ms: None,
+        events: vec![],
+    });
+    if let Some(name) = snapshot.job_name {
+        record.job_name = name;
     }
+    if fresh || record.state != snapshot.state {
+        record.note(match &snapshot.error {
+            Some(error) => format!("job failed: {error}"),
+            None => format!("job {}", snapshot.state.name()),
+        });
+    }
+    record.state = snapshot.state;
+    record.error = snapshot.error;
+    if snapshot.state.is_terminal() {
+        record.ended_ms.get_or_insert_with(now_ms);
+    }
+    record.logical_plan = snapshot.logical_plan.or(record.logical_plan);
+    if let Some(plan) = &snapshot.physical_plan {
+        record.physical_plan = Some(displayable(plan.as_ref()).indent(false).to_string());
+        record.address = address(plan.as_ref()).or(record.address);
+    }
+    if !snapshot.stages.is_empty() {
+        let stages: Vec<_> = snapshot.stages.into_iter().map(render_stage).collect();
+        for stage in &stages {
+            let before = record.stages.iter().find(|known| known.stage_id == stage.stage_id);
+            if before.is_none_or(|known| known.state != stage.state) && stage.state != "unresolved" {
+                let partitions = stage.partitions.map(|n| format!(" of {n} tasks")).unwrap_or_default();
+                let error = stage.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+                record.note(format!("stage {}{partitions} {}{error}", stage.stage_id, stage.state));
+            }
+        }
+        record.stages = stages;
+    }
+    record
+}
+
+/// Where a plan's run is kept: its commit says so.
+fn address(plan: &dyn ExecutionPlan) -> Option<JobAddress> {
+    if let Some(commit) = plan.downcast_ref::<CommitExec>() {
+        let spec = commit.spec();
+        return Some(JobAddress { lake: spec.lake.clone(), repo: spec.repo.clone(), epoch: spec.epoch });
+    }
+    plan.children().into_iter().find_map(|child| address(child.as_ref()))
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
 }
 
 fn render_stage(stage: StageSnapshot) -> StageRecord {

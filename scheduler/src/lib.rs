@@ -1,6 +1,14 @@
 //! The scheduler of a cluster: starts it, captures what it plans and runs, and submits jobs to it.
 
+pub mod api;
 pub mod capture;
+pub mod client;
+pub mod daemon;
+mod fair;
+pub mod gate;
+mod losses;
 mod observer;
+pub mod outcome;
+pub mod records;
 pub mod server;
 pub mod submit;

@@ -4,6 +4,7 @@
 //! A test says what goes in and what must come out; processes, clocks and directories are handled here. Helpers panic
 //! with the whole output of the command that went wrong.
 
+pub mod cluster;
 pub mod command;
 pub mod lake;
 pub mod releases;

@@ -1,107 +1,117 @@
-//! The same job on a cluster of several processes: a scheduler here, executors elsewhere.
+//! The same job on a cluster of several processes: a scheduler, executors and clients that share nothing but the lake.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use lode::run::{codecs, scheduler_options};
+use lode_executor::cluster;
+use lode_executor::host::LocalHost;
+use lode_executor::node::{codecs, executor_options};
 use lode_executor::wire::Wire;
-use lode_lake::plan::{EpochPlan, RunPlan};
-use lode_lake::store::Lake as Store;
-use lode_plan::epoch::{job, resumed_epoch};
+use lode_plan::host::HostHandle;
 use lode_plan::session::session_state;
-use lode_scheduler::server::{self, SchedulerHandle};
+use lode_scheduler::server::{self, SchedulerOptions};
 use lode_scheduler::submit::{SubmitOptions, submit_logical};
+use lode_tests::cluster::Cluster;
 use lode_tests::command::Output;
 use lode_tests::lake::Lake;
 use lode_tests::repo::Repo;
 use tokio::runtime::Runtime;
 
-/// A scheduler and executors that end with it.
-struct Cluster {
-    scheduler: SchedulerHandle,
-    wire: Wire,
-    executors: Vec<Child>,
-    context: SessionContext,
-}
-
-impl Cluster {
-    async fn start(executors: usize) -> Self {
-        let wire = Wire::private();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let scheduler = server::start(listener, scheduler_options(&wire)).await.unwrap();
-        let executors = (0..executors).map(|_| executor(&scheduler.url(), &wire)).collect();
-        let state = session_state(wire.apply(SessionConfig::new()), Arc::default(), None).unwrap();
-        Self { scheduler, wire, executors, context: SessionContext::new_with_state(state) }
-    }
-
-    async fn run(&self, name: &str, plan: &LogicalPlan) -> Vec<RecordBatch> {
-        let options = SubmitOptions {
-            scheduler: self.scheduler.url(),
-            job_name: name.into(),
-            codecs: codecs(),
-            wire: self.wire.clone(),
-            settings: vec![],
-        };
-        submit_logical(plan, &self.context, options).await.unwrap()
-    }
-
-    async fn sql(&self, name: &str, sql: &str) -> String {
-        let plan = self.context.state().create_logical_plan(sql).await.unwrap();
-        pretty_format_batches(&self.run(name, &plan).await).unwrap().to_string()
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for executor in &mut self.executors {
-            executor.kill().and_then(|()| executor.wait()).unwrap();
-        }
-    }
-}
-
-fn executor(scheduler: &str, wire: &Wire) -> Child {
-    let program = lode_tests::profile_directory().join("executor-under-test");
-    let token = wire.token.as_ref().unwrap().expose();
-    Command::new(program).args([scheduler, token]).stdin(Stdio::piped()).spawn().unwrap()
-}
-
-/// A run that is planned and has no shard done.
-fn planned(repo: &Repo, shards: &str) -> Lake {
-    let lake = Lake::default();
-    let mut command = lake.extraction(repo.root(), &["--shards", shards, "--run-id", "there"]);
-    let output = Output::of(command.env("LODE_FAULT", "data.before"));
-    assert_eq!(output.code, None, "{output}");
-    lake
-}
-
 #[test]
 fn executors_in_other_processes_do_the_same_job() {
     let repo = Repo::sample(40);
     let undisturbed = Lake::of(&repo, &["--shards", "5"]);
-    let lake = planned(&repo, "5");
-    Runtime::new().unwrap().block_on(async {
-        let store = Store::open(lake.root().to_str().unwrap()).await.unwrap();
-        let run = RunPlan::load(&store, "there").await.unwrap().unwrap();
-        let request = serde_json::from_value(run.request).unwrap();
-        let plan = EpochPlan::last(&store, "there").await.unwrap().unwrap();
-        assert_eq!(plan.tasks.len(), 5);
-        let epoch = resumed_epoch(&store, plan, &request);
-        let plan = job(&store, &epoch).await.unwrap();
-        let cluster = Cluster::start(2).await;
-        let outcome = pretty_format_batches(&cluster.run("there", &plan).await).unwrap().to_string();
-        assert!(outcome.contains("committed"), "{outcome}");
-        // A second submission of the job finds it done.
-        let outcome = pretty_format_batches(&cluster.run("there", &plan).await).unwrap().to_string();
-        assert!(outcome.contains("committed"), "{outcome}");
-    });
+    let cluster = Cluster::start(&["", ""]);
+    let lake = Lake::default();
+    let output = Output::of(&mut cluster.submission(repo.root(), &lake, "there", &["--shards", "5"])).ok();
+    assert_eq!(output.summary().state, "committed", "{output}");
     lake.verify();
     lake.assert_same_facts(&undisturbed);
+
+    // A second submission finds the run done.
+    let again = Output::of(&mut cluster.submission(repo.root(), &lake, "there", &["--shards", "5"])).ok();
+    assert_eq!(again.summary().state, "committed", "{again}");
+
+    // `lode extract` with a scheduler is the same job.
+    repo.write("api/new.py", "def new(): pass\n");
+    let mut extract = cluster.lode(&["extract"]);
+    Output::of(extract.arg(repo.root()).arg("--lake").arg(lake.root())).ok();
+    lake.verify();
+    lake.assert_same_facts(&Lake::of(&repo, &[]));
+
+    let status = cluster.status("there");
+    assert_eq!(
+        (&status["state"], &status["outcome"]["outcome"]),
+        (&"successful".into(), &"committed".into()),
+        "{status}"
+    );
+    let jobs = Output::of(&mut cluster.lode(&["list"])).ok();
+    let jobs: Vec<serde_json::Value> = serde_json::from_str(&jobs.stdout).unwrap();
+    assert_eq!(jobs.len(), 2, "{jobs:?}");
+    let latest = cluster.status("@latest");
+    assert_eq!(latest["run_id"], jobs[1]["run_id"]);
+    let logs = Output::of(&mut cluster.lode(&["logs", "there"])).ok().json_lines();
+    assert!(logs.iter().any(|event| event["text"] == "run there: committed"), "{logs:?}");
+    Output::of(&mut cluster.lode(&["status", "nobody"])).fails_with(&["no job of run nobody", "lode list"]);
+    // What the scheduler saw of the job is kept on the lake, as that of a job inside the client is.
+    let stages = lake.tables().number("SELECT count(*) FROM run_stages WHERE run_id = 'there'");
+    assert_eq!(stages, 2);
+}
+
+#[test]
+fn a_job_goes_on_without_its_client() {
+    let repo = Repo::sample(20);
+    let cluster = Cluster::start(&[""]);
+    let lake = Lake::default();
+    let args = ["--no-wait", "--shards", "3"];
+    let output = Output::of(&mut cluster.submission(repo.root(), &lake, "alone", &args)).ok();
+    assert_eq!(output.summary().state, "submitted", "{output}");
+    let watched = Output::of(&mut cluster.lode(&["watch", "alone"])).ok();
+    assert!(watched.stdout.contains("\"outcome\":\"committed\""), "{watched}");
+    lake.verify();
+    lake.assert_same_facts(&Lake::of(&repo, &[]));
+}
+
+#[test]
+fn only_extractions_are_taken() {
+    let cluster = Cluster::start(&[""]);
+    Runtime::new().unwrap().block_on(async {
+        let wire = Wire::default();
+        let state = session_state(wire.apply(SessionConfig::new()), Default::default(), None).unwrap();
+        let context = SessionContext::new_with_state(state);
+        let plan = context.state().create_logical_plan("SELECT * FROM files('/', 'passwd')").await.unwrap();
+        let client = lode_scheduler::client::Client::connect(&cluster.address(), &wire).await.unwrap();
+        let error = client.submit("curious", &plan, &context, &codecs()).await.unwrap_err().to_string();
+        assert!(error.contains("extractions alone"), "{error}");
+    });
+}
+
+#[test]
+fn health_and_metrics_are_served() {
+    let status = format!("127.0.0.1:{}", free_port());
+    let cluster = Cluster::with(&[""], &[("LODE_SCHEDULER_STATUS_BIND", &status)]);
+    assert!(get(&status, "/healthz").starts_with("HTTP/1.1 200"));
+    assert!(get(&status, "/readyz").starts_with("HTTP/1.1 200"));
+    let metrics = get(&status, "/metrics");
+    for line in ["lode_partitions 0", "lode_executors 1", "lode_slots 1", "lode_jobs{state=\"running\"} 0"] {
+        assert!(metrics.contains(line), "no {line} in {metrics}");
+    }
+    drop(cluster);
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 #[test]
@@ -111,17 +121,38 @@ fn functions_run_on_executors() {
     std::fs::write(repo.root().join(odd), "x = 1\n").unwrap();
     repo.write("api/only.py", "import os\n\ndef one(a, b):\n    return os.getcwd()\n");
     Runtime::new().unwrap().block_on(async {
-        let cluster = Cluster::start(1).await;
-        let sql = "SELECT d['name'] AS name FROM (SELECT unnest(ast_defs('def f(): pass\nclass C: pass')) AS d)";
-        let rows = cluster.sql("scalar", sql).await;
+        let wire = Wire::private();
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let scheduler = server::start(listener, SchedulerOptions::lode(&wire)).await.unwrap();
+        // Worker processes are the program that starts them again: `lode`, here.
+        let host = HostHandle(std::sync::Arc::new(
+            LocalHost::new(1, None).with_program(lode_tests::profile_directory().join("cluster-under-test")),
+        ));
+        let executor = cluster::start(executor_options(scheduler.url(), &wire, 1, &host)).await.unwrap();
+        let state = session_state(wire.apply(SessionConfig::new()), Default::default(), None).unwrap();
+        let context = SessionContext::new_with_state(state);
+        let sql = async |name: &str, sql: String| {
+            let plan = context.state().create_logical_plan(&sql).await.unwrap();
+            let options = SubmitOptions {
+                scheduler: scheduler.url(),
+                job_name: name.into(),
+                codecs: codecs(),
+                wire: wire.clone(),
+                settings: vec![],
+            };
+            let rows = submit_logical(&plan, &context, options).await.unwrap();
+            pretty_format_batches(&rows).unwrap().to_string()
+        };
+        let scalar = "SELECT d['name'] AS name FROM (SELECT unnest(ast_defs('def f(): pass\nclass C: pass')) AS d)";
+        let rows = sql("scalar", scalar.into()).await;
         assert!(rows.contains("| f ") && rows.contains("| C "), "{rows}");
-        let sql = format!("SELECT path, name FROM extract('ast_defs', '{}', 'only.py')", repo.root().display());
-        let rows = cluster.sql("table", &sql).await;
+        let root = repo.root().display();
+        let rows = sql("table", format!("SELECT path, name FROM extract('ast_defs', '{root}', 'only.py')")).await;
         assert!(rows.contains("api/only.py") && rows.contains("one"), "{rows}");
-        let sql = format!("SELECT count(*) AS files FROM files('{}', 'only.py')", repo.root().display());
-        let rows = cluster.sql("files", &sql).await;
+        let rows = sql("files", format!("SELECT count(*) AS files FROM files('{root}', 'only.py')")).await;
         assert!(rows.contains("| 1 "), "{rows}");
-        let rows = cluster.sql("odd", &format!("SELECT path FROM files('{}', 'odd-*')", repo.root().display())).await;
+        let rows = sql("odd", format!("SELECT path FROM files('{root}', 'odd-*')")).await;
         assert!(rows.contains(r"odd-\xff.py"), "a name that is not UTF-8 is a row: {rows}");
+        executor.shutdown().await;
     });
 }

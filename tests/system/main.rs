@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod changes;
+mod chaos;
 mod cluster;
 mod concurrent;
 mod explain;
@@ -18,6 +19,7 @@ mod query;
 mod readers;
 mod replay;
 mod resume;
+mod secured;
 mod shards;
 mod stdlib;
 mod verify;

@@ -72,7 +72,7 @@ impl Failure {
         self.exit
     }
 
-    fn of(error: impl Error + Send + Sync + 'static, hint: Option<String>) -> Self {
+    pub(super) fn of(error: impl Error + Send + Sync + 'static, hint: Option<String>) -> Self {
         // The error itself is the message; its causes follow.
         Self { message: String::new(), source: Some(Box::new(error)), hint, exit: Exit::Failed }
     }

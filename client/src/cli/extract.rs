@@ -1,4 +1,4 @@
-//! `lode extract` and `lode resume`.
+//! `lode extract`, `lode submit`, `lode resume` and `lode retry`.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,10 +11,11 @@ use lode_facts::options::{Limits, Options};
 use lode_facts::python::Version;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::cluster::ClusterArgs;
 use super::values::{Bytes, FailOn};
 use super::{Exit, Failure, LakeArg, Outcome, Output, datasets, text};
 use crate::report::{Phase, Progress, RunError, RunObserver, RunState, RunSummary, observer};
-use crate::run::{self, ExtractRequest};
+use crate::run::{self, ExtractRequest, Place};
 
 const EXTRACT_EXAMPLES: &str = "\
 Examples:
@@ -24,6 +25,34 @@ Examples:
 
 The rows of unchanged files stay as they are; those of deleted files go. A `lode.toml` in the
 repository can narrow what is scanned, and nothing else.";
+
+const SUBMIT_EXAMPLES: &str = "\
+Examples:
+  lode submit . --lake /data/lake --scheduler df://127.0.0.1:50050
+  lode submit . --lake /data/lake --scheduler df://127.0.0.1:50050 --no-wait --run-id nightly-7
+  lode watch nightly-7 --scheduler df://127.0.0.1:50050
+
+The same as `lode extract --scheduler`. A job that is submitted goes on whatever becomes of this command. A second
+submission of a run attaches to the first one.";
+
+#[derive(Debug, Args)]
+#[command(after_help = SUBMIT_EXAMPLES)]
+pub(super) struct SubmitArgs {
+    #[command(flatten)]
+    extract: ExtractArgs,
+    /// Don't wait for the end
+    #[arg(long)]
+    no_wait: bool,
+}
+
+pub(super) async fn submit(args: SubmitArgs) -> Outcome {
+    if !args.extract.cluster.is_given() {
+        return Err(
+            Failure::usage("a job is submitted to a scheduler").hint("give its address: --scheduler df://host:port")
+        );
+    }
+    run_extract(args.extract, args.no_wait).await
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = EXTRACT_EXAMPLES)]
@@ -81,6 +110,8 @@ pub(super) struct ExtractArgs {
     shards: Option<usize>,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 /// What runs and resumed runs have in common.
@@ -93,7 +124,7 @@ struct WorkArgs {
     #[arg(long, value_name = "failed|quarantined[=N]", value_delimiter = ',')]
     fail_on: Vec<FailOn>,
     /// Form of the summary
-    #[arg(long, value_name = "FORM", default_value = "text")]
+    #[arg(long, short, value_name = "FORM", default_value = "text")]
     output: Output,
     /// Show no progress
     #[arg(long, short)]
@@ -129,7 +160,7 @@ enum Blobs {
 }
 
 impl ExtractArgs {
-    fn request(&self) -> Result<ExtractRequest, Failure> {
+    fn request(&self, detach: bool) -> Result<ExtractRequest, Failure> {
         let mut chosen = datasets::select(&self.datasets)?;
         let python_version = self.python_version.unwrap_or_default();
         let package_roots = self.package_root.clone();
@@ -157,7 +188,7 @@ impl ExtractArgs {
             worktrees: self.worktrees,
             datasets: chosen,
             run_id: self.run_id.clone(),
-            workers: self.work.workers.map(usize::from),
+            place: self.work.place(&self.cluster, detach)?,
             shards: self.shards,
             options,
             limits: Limits {
@@ -202,11 +233,15 @@ impl ExtractArgs {
 }
 
 pub(super) async fn extract(args: ExtractArgs) -> Outcome {
-    let request = match args.request() {
+    run_extract(args, false).await
+}
+
+async fn run_extract(args: ExtractArgs, detach: bool) -> Outcome {
+    let request = match args.request(detach) {
         Ok(request) => request,
         Err(failure) => return args.work.refuse(args.run_id.as_deref(), failure),
     };
-    let follower = Follower::new(args.work.quiet);
+    let follower = Follower::new(args.work.quiet, &args.cluster);
     let run = run::extract(request, follower.clone());
     args.work.finish(run, &follower, &args.lake.lake).await
 }
@@ -220,15 +255,59 @@ pub(super) struct ResumeArgs {
     lake: LakeArg,
     #[command(flatten)]
     work: WorkArgs,
+    /// Don't wait for the end, on a cluster elsewhere
+    #[arg(long, requires = "scheduler")]
+    no_wait: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 pub(super) async fn resume(args: ResumeArgs) -> Outcome {
-    let follower = Follower::new(args.work.quiet);
-    let run = run::resume(&args.lake.lake, &args.run, args.work.workers.map(usize::from), follower.clone());
+    let follower = Follower::new(args.work.quiet, &args.cluster);
+    let place = args.work.place(&args.cluster, args.no_wait)?;
+    let run = run::resume(&args.lake.lake, &args.run, place, follower.clone());
+    args.work.finish(run, &follower, &args.lake.lake).await
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lode retry nightly-7 --lake lake
+  lode retry nightly-7 --lake lake --run-id nightly-7b --scheduler df://127.0.0.1:50050
+
+A cancelled run can't be resumed: this makes a new one of what it was asked for, without scanning again.")]
+pub(super) struct RetryArgs {
+    /// The run to run again
+    run: String,
+    /// Id of the new run [default: a new one]
+    #[arg(long, value_name = "ID")]
+    run_id: Option<String>,
+    #[command(flatten)]
+    lake: LakeArg,
+    #[command(flatten)]
+    work: WorkArgs,
+    /// Don't wait for the end, on a cluster elsewhere
+    #[arg(long, requires = "scheduler")]
+    no_wait: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+pub(super) async fn retry(args: RetryArgs) -> Outcome {
+    let follower = Follower::new(args.work.quiet, &args.cluster);
+    let place = args.work.place(&args.cluster, args.no_wait)?;
+    let run = run::retry(&args.lake.lake, &args.run, args.run_id.clone(), place, follower.clone());
     args.work.finish(run, &follower, &args.lake.lake).await
 }
 
 impl WorkArgs {
+    fn place(&self, cluster: &ClusterArgs, detach: bool) -> Result<Place, Failure> {
+        match cluster.connection()? {
+            Some((scheduler, wire)) => Ok(Place::Remote { scheduler, wire, detach }),
+            None => Ok(Place::Embedded { workers: self.workers.map(usize::from) }),
+        }
+    }
+
     /// Waits for the run or for a signal, and reports.
     async fn finish(
         &self,
@@ -309,11 +388,12 @@ async fn interruption() -> Result<&'static str, Failure> {
 struct Follower {
     inner: Arc<dyn RunObserver>,
     started: Mutex<Option<(String, String)>>,
+    scheduler: Option<String>,
 }
 
 impl Follower {
-    fn new(quiet: bool) -> Arc<Self> {
-        Arc::new(Self { inner: observer(quiet), started: Mutex::new(None) })
+    fn new(quiet: bool, cluster: &ClusterArgs) -> Arc<Self> {
+        Arc::new(Self { inner: observer(quiet), started: Mutex::new(None), scheduler: cluster.address() })
     }
 
     fn interrupted(&self, how: &str, lake: &str) -> RunSummary {
@@ -324,7 +404,11 @@ impl Follower {
         summary.error = Some(how.to_owned());
         if resumable {
             summary.state = RunState::Resumable;
-            summary.hint = Some(format!("lode resume {} --lake {lake}", summary.run_id));
+            summary.hint = Some(match &self.scheduler {
+                // What was submitted goes on.
+                Some(address) => format!("lode watch {} --scheduler {address}", summary.run_id),
+                None => format!("lode resume {} --lake {lake}", summary.run_id),
+            });
         }
         summary
     }

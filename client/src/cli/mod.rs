@@ -2,6 +2,7 @@
 
 mod catalog;
 mod changes;
+mod cluster;
 mod datasets;
 mod error;
 mod explain;
@@ -44,7 +45,7 @@ Examples:
   lode query --lake lake \"SELECT path, name FROM ast_defs LIMIT 5\"
 
 Exit codes:
-  0    done; for extract and resume: the run is committed
+  0    done; for extract, submit, resume, retry and watch: the run is committed
   1    failed
   2    wrong usage
   3    verify found differences
@@ -55,8 +56,22 @@ Exit codes:
 enum Command {
     /// Extract a repository into a lake
     Extract(Box<extract::ExtractArgs>),
+    /// Extract a repository on a cluster elsewhere
+    Submit(Box<extract::SubmitArgs>),
     /// Finish a run that was stopped, without redoing finished shards
-    Resume(extract::ResumeArgs),
+    Resume(Box<extract::ResumeArgs>),
+    /// Run again, as a new run, what a run was asked for and did not finish
+    Retry(Box<extract::RetryArgs>),
+    /// List the jobs of a cluster
+    List(cluster::ListArgs),
+    /// Show how far a job of a cluster is
+    Status(cluster::StatusArgs),
+    /// Follow a job of a cluster to its end
+    Watch(cluster::WatchArgs),
+    /// Show what happened to a job of a cluster
+    Logs(cluster::LogsArgs),
+    /// Cancel a run: from then on it can't be committed
+    Cancel(cluster::CancelArgs),
     /// Prove that the tables hold exactly what was extracted
     Verify(verify::VerifyArgs),
     /// Answer an SQL query over a snapshot of the lake
@@ -154,7 +169,14 @@ fn start(cli: Cli) -> Outcome {
 async fn run(command: Command) -> Outcome {
     match command {
         Command::Extract(args) => extract::extract(*args).await,
-        Command::Resume(args) => extract::resume(args).await,
+        Command::Submit(args) => extract::submit(*args).await,
+        Command::Resume(args) => extract::resume(*args).await,
+        Command::Retry(args) => extract::retry(*args).await,
+        Command::List(args) => cluster::list(args).await,
+        Command::Status(args) => cluster::status(args).await,
+        Command::Watch(args) => cluster::watch(args).await,
+        Command::Logs(args) => cluster::logs(args).await,
+        Command::Cancel(args) => cluster::cancel(args).await,
         Command::Verify(args) => verify::verify(args).await,
         Command::Query(args) => query::query(args).await,
         Command::Tables(args) => catalog::tables(args).await,

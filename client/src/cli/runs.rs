@@ -12,7 +12,7 @@ pub(super) struct RunsArgs {
     #[command(flatten)]
     lake: LakeArg,
     /// Form of the list
-    #[arg(long, value_name = "FORM", default_value = "text")]
+    #[arg(long, short, value_name = "FORM", default_value = "text")]
     output: Output,
 }
 

@@ -13,7 +13,7 @@ use lode_plan::inputs::RunRequest;
 use super::query::PinArgs;
 use super::{Exit, Failure, LakeArg, Outcome, Output, text};
 use crate::report::{count, observer};
-use crate::run::{self, ExtractRequest};
+use crate::run::{self, ExtractRequest, Place};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -138,7 +138,7 @@ async fn request(
             .map(|d| d.name)
             .collect(),
         run_id: None,
-        workers: None,
+        place: Place::here(),
         shards: None,
         options: asked.options,
         limits: asked.limits,

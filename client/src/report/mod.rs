@@ -48,6 +48,10 @@ pub struct Progress {
     pub bytes_done: u64,
     /// Files that failed or were quarantined.
     pub failures: u64,
+    /// Tasks to do, on a cluster elsewhere, which says no more.
+    pub tasks_total: u64,
+    /// Tasks done.
+    pub tasks_done: u64,
     /// The file that took longest so far, and how long.
     pub slowest: Option<(String, Duration)>,
 }

@@ -74,7 +74,7 @@ impl RunObserver for Terminal {
     }
 
     fn progress(&self, progress: &Progress) {
-        if progress.bytes_total > 0 {
+        if progress.bytes_total > 0 && progress.tasks_total == 0 {
             if self.bar.length() != Some(progress.bytes_total) {
                 self.bar.set_style(style(BAR));
                 self.bar.set_length(progress.bytes_total);
@@ -95,6 +95,9 @@ impl RunObserver for Terminal {
 
 /// Files, failures and the slowest file, as far as they are known.
 fn details(progress: &Progress) -> String {
+    if progress.tasks_total > 0 {
+        return format!("{}/{} tasks", count(progress.tasks_done), count(progress.tasks_total));
+    }
     let mut text = match progress.files_total {
         0 => format!("{} files", count(progress.files_done)),
         total => format!("{}/{} files", count(progress.files_done), count(total)),
@@ -176,7 +179,7 @@ impl<W: Write + Send> RunObserver for Lines<W> {
 
 /// Bytes, rate and the time that is left, once there is something to reckon with.
 fn rate(progress: &Progress, elapsed: Duration) -> String {
-    if progress.bytes_total == 0 {
+    if progress.bytes_total == 0 || progress.tasks_total > 0 {
         return String::new();
     }
     let mut text = format!(", {} of {}", bytes(progress.bytes_done), bytes(progress.bytes_total));
@@ -200,6 +203,7 @@ mod tests {
             bytes_done: 10_000_000,
             failures: 2,
             slowest: Some(("a/big.py".into(), Duration::from_millis(1500))),
+            ..Progress::default()
         }
     }
 
@@ -208,6 +212,9 @@ mod tests {
         let progress = half_way();
         assert_eq!(details(&progress), "1,000/2,000 files, 2 failed, slowest a/big.py (1.5 s)");
         assert_eq!(rate(&progress, Duration::from_secs(2)), ", 10.0 MB of 20.0 MB, 5.0 MB/s, ETA 2 s");
+        let elsewhere = Progress { tasks_total: 12, tasks_done: 3, ..progress };
+        assert_eq!(details(&elsewhere), "3/12 tasks");
+        assert_eq!(rate(&elsewhere, Duration::from_secs(2)), "");
     }
 
     #[test]

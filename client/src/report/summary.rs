@@ -18,6 +18,8 @@ pub enum RunState {
     Cancelled,
     /// It stopped and `lode resume` can finish it.
     Resumable,
+    /// It is on its way on a cluster, and nobody waits for it.
+    Submitted,
 }
 
 impl RunState {
@@ -28,6 +30,7 @@ impl RunState {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Resumable => "resumable",
+            Self::Submitted => "submitted",
         }
     }
 }
@@ -100,6 +103,9 @@ impl RunSummary {
 
     fn write_text(&self, out: &mut String, lake: &str) -> std::fmt::Result {
         let f = &self.files;
+        if self.state == RunState::Submitted {
+            return writeln!(out, "{:<11} {}  ({})", self.state.name(), self.run_id, self.repo);
+        }
         write!(out, "{:<11} {}", self.state.name(), self.run_id)?;
         match self.sequence {
             Some(sequence) => writeln!(out, "  ({} #{sequence})", self.repo)?,

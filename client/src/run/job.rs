@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use arrow::array::{AsArray, RecordBatch};
 use lode_lake::base::Base;
 use lode_lake::plan::EpochPlan;
 use lode_lake::store::Lake;
@@ -11,8 +10,9 @@ use lode_plan::artifacts::{self, Artifact};
 use lode_plan::commit::commit_run;
 use lode_plan::epoch::{PlannedEpoch, job, plan_epoch, resumed_epoch};
 use lode_plan::inputs::{KeptRun, PlannedFile};
+use lode_scheduler::outcome::Outcome;
 
-use super::cluster::EmbeddedCluster;
+use super::cluster::{Cluster, Ended, outcome};
 use super::{Failure, Refusal, now_micros, record};
 use crate::report::{Phase, Progress, RunObserver};
 
@@ -23,20 +23,20 @@ const MAX_EPOCHS: u32 = 64;
 pub struct Job<'a> {
     pub lake: &'a Lake,
     pub run: KeptRun<'a>,
-    pub cluster: &'a EmbeddedCluster,
+    pub cluster: &'a Cluster,
     pub observer: &'a dyn RunObserver,
     pub progress: &'a Arc<Mutex<Progress>>,
 }
 
 impl Job<'_> {
-    /// Runs epochs until one is committed; `kept` is the last one that was planned before, if any, `base` what a new one
+    /// Runs epochs until one is committed, or is on its way without anybody to wait for it; `kept` is the last one that was planned before, if any, `base` what a new one
     /// may be planned on.
     pub async fn run(
         &self,
         files: &[PlannedFile],
         mut kept: Option<EpochPlan>,
         mut base: Option<Base>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Ended, Failure> {
         let mut number = kept.as_ref().map_or(0, |plan| plan.epoch);
         while number < MAX_EPOCHS {
             let planning = Instant::now();
@@ -53,21 +53,24 @@ impl Job<'_> {
             };
             let planned = planning.elapsed();
             let executing = Instant::now();
-            let (outcome, artifacts) = self.execute(&epoch).await?;
-            match outcome.as_str() {
-                "committed" => {
-                    let durations = serde_json::json!({
-                        "plan_ms": planned.as_millis() as u64,
-                        "execute_ms": executing.elapsed().as_millis() as u64,
-                    });
-                    return record::keep(self.lake, self.cluster, &epoch, artifacts, durations).await;
-                }
-                "superseded" => {
+            let (ended, artifacts) = self.execute(&epoch).await?;
+            let durations = serde_json::json!({
+                "plan_ms": planned.as_millis() as u64,
+                "execute_ms": executing.elapsed().as_millis() as u64,
+            });
+            match ended {
+                Ended::With(Outcome::Superseded { .. }) => {
                     self.observer
                         .warning("another run of this repository committed first: planning again on its result");
                     number += 1;
                 }
-                _ => return Err(Refusal::new("the run was cancelled", "start a new one").into()),
+                Ended::With(Outcome::Cancelled | Outcome::Resumable) => {
+                    return Err(Refusal::new("the run was cancelled", "start a new one").into());
+                }
+                Ended::With(Outcome::Committed { .. }) | Ended::Detached => {
+                    record::keep(self.lake, self.cluster, &epoch, artifacts, durations).await?;
+                    return Ok(ended);
+                }
             }
         }
         Err(Refusal::new(
@@ -77,7 +80,7 @@ impl Job<'_> {
         .into())
     }
 
-    async fn execute(&self, epoch: &PlannedEpoch) -> Result<(String, Vec<Artifact>), Failure> {
+    async fn execute(&self, epoch: &PlannedEpoch) -> Result<(Ended, Vec<Artifact>), Failure> {
         self.observer.phase(Phase::Extracting);
         {
             let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,18 +90,17 @@ impl Job<'_> {
         // A run without work needs no cluster to commit.
         if epoch.plan.tasks.is_empty() {
             self.observer.phase(Phase::Committing);
-            let outcome = commit_run(&epoch.spec, None).await?;
-            return Ok((text(&outcome)?, vec![]));
+            let rows = commit_run(&epoch.spec, None).await?;
+            return Ok((Ended::With(outcome(&[rows])?), vec![]));
         }
         let plan = job(self.lake, epoch).await?;
         let artifacts = artifacts::of_plan(&self.cluster.context().state(), "job", &plan).await?;
-        let rows = self.cluster.run(self.run.run_id, &plan).await?;
-        let outcome = rows.iter().find(|batch| batch.num_rows() > 0).ok_or("the job ended without an outcome")?;
-        Ok((text(outcome)?, artifacts))
+        let tasks = |done: usize, total: usize| {
+            let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            (progress.tasks_done, progress.tasks_total) = (done as u64, total as u64);
+            self.observer.progress(&progress);
+        };
+        let ended = self.cluster.run(self.run.run_id, &plan, &tasks).await?;
+        Ok((ended, artifacts))
     }
-}
-
-fn text(outcome: &RecordBatch) -> Result<String, Failure> {
-    let column = arrow::compute::cast(outcome.column(0), &arrow::datatypes::DataType::Utf8)?;
-    Ok(column.as_string::<i32>().value(0).to_owned())
 }

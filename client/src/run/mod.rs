@@ -22,7 +22,7 @@ use lode_lake::{commit, history, layout, retry};
 use lode_plan::host::{ContentSource, ShardEvent};
 use lode_plan::inputs::{KeptRun, RunRequest, inputs, kept_files};
 
-pub use cluster::{EmbeddedCluster, codecs, executor_options, functions, scheduler_options};
+pub use cluster::{Cluster, EmbeddedCluster, Ended, Place, ended, follow};
 pub use request::ExtractRequest;
 
 use crate::report::{Phase, Progress, RunError, RunObserver, RunState, RunSummary};
@@ -45,6 +45,10 @@ impl Refusal {
         Self { message: message.into(), hint: Some(hint.into()) }
     }
 
+    fn plain(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
     /// What to do.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
@@ -57,6 +61,8 @@ struct Run {
     lake: Option<Lake>,
     /// Its plan stands on the lake: it can be resumed.
     kept: bool,
+    /// The scheduler elsewhere that executes it.
+    scheduler: Option<String>,
     observer: Arc<dyn RunObserver>,
     usage: Usage,
     summary: RunSummary,
@@ -68,7 +74,7 @@ struct Run {
 /// When the run did not commit; the error holds the summary all the same.
 pub async fn extract(request: ExtractRequest, observer: Arc<dyn RunObserver>) -> Result<RunSummary, RunError> {
     let run_id = request.run_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
-    let mut run = Run::new(run_id, observer);
+    let mut run = Run::new(run_id, &request.place, observer);
     let result = run.extract(request).await;
     run.end(result).await
 }
@@ -80,18 +86,36 @@ pub async fn extract(request: ExtractRequest, observer: Arc<dyn RunObserver>) ->
 pub async fn resume(
     lake: &str,
     run_id: &str,
-    workers: Option<usize>,
+    place: Place,
     observer: Arc<dyn RunObserver>,
 ) -> Result<RunSummary, RunError> {
-    let mut run = Run::new(run_id.to_owned(), observer);
-    let result = run.resume(lake, workers).await;
+    let mut run = Run::new(run_id.to_owned(), &place, observer);
+    let result = run.resume(lake, place).await;
+    run.end(result).await
+}
+
+/// Runs again what another run was asked for and did not finish, as a new run and without a new scan: for a run that was
+/// cancelled.
+///
+/// # Errors
+/// When the new run did not commit, or there is nothing to run again.
+pub async fn retry(
+    lake: &str,
+    run_id: &str,
+    new_id: Option<String>,
+    place: Place,
+    observer: Arc<dyn RunObserver>,
+) -> Result<RunSummary, RunError> {
+    let mut run = Run::new(new_id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string()), &place, observer);
+    let result = run.retry(lake, run_id, place).await;
     run.end(result).await
 }
 
 impl Run {
-    fn new(run_id: String, observer: Arc<dyn RunObserver>) -> Self {
+    fn new(run_id: String, place: &Place, observer: Arc<dyn RunObserver>) -> Self {
         let summary = RunSummary::new(run_id.clone(), "");
-        Self { run_id, lake: None, kept: false, observer, usage: Usage::start(), summary }
+        let scheduler = place.scheduler().map(str::to_owned);
+        Self { run_id, lake: None, kept: false, scheduler, observer, usage: Usage::start(), summary }
     }
 
     async fn extract(&mut self, request: ExtractRequest) -> Result<(), Failure> {
@@ -100,8 +124,7 @@ impl Run {
         self.lake = Some(lake.clone());
         // The cluster comes up while the repository is scanned.
         let progress = Arc::new(Mutex::new(Progress::default()));
-        let workers = workers(request.workers);
-        let cluster = tokio::spawn(EmbeddedCluster::start(workers, Some(self.listener(&progress))));
+        let cluster = tokio::spawn(Cluster::start(request.place.clone(), self.listener(&progress)));
         self.observer.phase(Phase::Scanning);
         let scanned = {
             let (root, options) = (request.path.clone(), scan_options(&request, &lake));
@@ -128,7 +151,7 @@ impl Run {
         lake: &Lake,
         request: ExtractRequest,
         scanned: Scan,
-        cluster: &EmbeddedCluster,
+        cluster: &Cluster,
         progress: &Arc<Mutex<Progress>>,
     ) -> Result<(), Failure> {
         self.summary.repo.clone_from(&scanned.repo);
@@ -166,22 +189,42 @@ impl Run {
         self.observer.started(&self.run_id, &asked.repo);
         let kept = EpochPlan::last(lake, &self.run_id).await?;
         let run = KeptRun { run_id: &self.run_id, digest: &inputs.digest, request: &asked };
-        Job { lake, run, cluster, observer: self.observer.as_ref(), progress }
+        let ended = Job { lake, run, cluster, observer: self.observer.as_ref(), progress }
             .run(&inputs.files, kept, Some(base))
             .await?;
+        self.conclude(lake, &asked, ended).await
+    }
+
+    /// Reports what a job ended with.
+    async fn conclude(&mut self, lake: &Lake, asked: &RunRequest, ended: Ended) -> Result<(), Failure> {
+        if ended == Ended::Detached {
+            self.summary.state = RunState::Submitted;
+            return Ok(());
+        }
         retry::clear(lake, &asked.repo, &asked.retried).await?;
         self.report_commit(lake).await
     }
 
-    async fn resume(&mut self, lake: &str, workers_asked: Option<usize>) -> Result<(), Failure> {
+    async fn retry(&mut self, lake: &str, run_id: &str, place: Place) -> Result<(), Failure> {
+        check_run_id(&self.run_id)?;
+        let store = Lake::open(lake).await?;
+        let old = RunPlan::load(&store, run_id).await?.ok_or_else(|| no_run(run_id))?;
+        if history::run(&store, run_id).await?.is_some() {
+            return Err(Refusal::new(format!("run {run_id} is committed"), "use `lode extract` for a new one").into());
+        }
+        let scan = layout::scan(run_id, &old.digest);
+        let scanned = store.get(&scan).await?.ok_or_else(|| format!("the scan of run {run_id} is gone ({scan})"))?;
+        store.put_new(&layout::scan(&self.run_id, &old.digest), scanned).await?;
+        RunPlan { run_id: self.run_id.clone(), created_at: now_micros(), ..old }.publish(&store).await?;
+        self.resume(lake, place).await
+    }
+
+    async fn resume(&mut self, lake: &str, place: Place) -> Result<(), Failure> {
         check_run_id(&self.run_id)?;
         let lake = Lake::open(lake).await?;
         self.lake = Some(lake.clone());
         let Some(plan) = RunPlan::load(&lake, &self.run_id).await? else {
-            let message = format!("there is no run {} in this lake", self.run_id);
-            return Err(
-                Refusal::new(message, "`lode runs` lists the runs of a lake, also those that can be resumed").into()
-            );
+            return Err(no_run(&self.run_id).into());
         };
         self.summary.repo.clone_from(&plan.repo);
         let asked: RunRequest = serde_json::from_value(plan.request)?;
@@ -196,13 +239,11 @@ impl Run {
         let files = kept_files(&lake, &run).await?;
         let kept = EpochPlan::last(&lake, &self.run_id).await?;
         let progress = Arc::new(Mutex::new(Progress::default()));
-        let cluster = EmbeddedCluster::start(workers(workers_asked), Some(self.listener(&progress))).await?;
+        let cluster = Cluster::start(place, self.listener(&progress)).await?;
         let job = Job { lake: &lake, run, cluster: &cluster, observer: self.observer.as_ref(), progress: &progress };
         let result = job.run(&files, kept, None).await;
         cluster.stop().await;
-        result?;
-        retry::clear(&lake, &asked.repo, &asked.retried).await?;
-        self.report_commit(&lake).await
+        self.conclude(&lake, &asked, result?).await
     }
 
     /// Whether the run has been committed before; completes its tables if they are not.
@@ -270,12 +311,18 @@ impl Run {
         self.summary.hint = match self.summary.state {
             RunState::Resumable => {
                 let lake = self.lake.as_ref().map(location).unwrap_or_default();
-                Some(format!("lode resume {} --lake {lake}", self.run_id))
+                let scheduler = self.scheduler.map(|address| format!(" --scheduler {address}")).unwrap_or_default();
+                Some(format!("lode resume {} --lake {lake}{scheduler}", self.run_id))
             }
             _ => hint(source.as_ref()),
         };
         Err(RunError { summary: Box::new(self.summary), source })
     }
+}
+
+fn no_run(run_id: &str) -> Refusal {
+    let message = format!("there is no run {run_id} in this lake");
+    Refusal::new(message, "`lode runs` lists the runs of a lake, also those that can be resumed")
 }
 
 /// The same name from elsewhere would mix two repositories' files.

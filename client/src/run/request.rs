@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use lode_facts::options::{Limits, Options};
 
+use super::Place;
+
 /// Everything `lode extract` can ask for, checked for form but not against the repository.
 #[derive(Debug, Clone)]
 pub struct ExtractRequest {
@@ -29,8 +31,8 @@ pub struct ExtractRequest {
     pub datasets: Vec<&'static str>,
     /// Id of the run, chosen by the caller.
     pub run_id: Option<String>,
-    /// Worker processes; as many as there are cores when not given.
-    pub workers: Option<usize>,
+    /// Where the run is executed.
+    pub place: Place,
     /// Number of shards, against the planner's own choice; for tests.
     pub shards: Option<usize>,
     /// Options of the extractors.

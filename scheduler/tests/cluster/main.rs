@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
+use ballista_core::serde::protobuf::executor_grpc_client::ExecutorGrpcClient;
+use ballista_core::serde::protobuf::{
+    CancelTasksParams, LaunchMultiTaskParams, RemoveJobDataParams, StopExecutorParams,
+};
 use ballista_core::{ConfigProducer, RuntimeProducer};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -315,6 +319,59 @@ async fn a_job_goes_on_without_its_client_and_ends_when_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_small_job_does_not_wait_for_a_large_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (many, few) = (dir.path().join("many"), dir.path().join("few"));
+    write_shards(&many, 60, |_| 3);
+    write_shards(&few, 2, |_| 3);
+    let (large, small) = (dir.path().join("large"), dir.path().join("small"));
+    let wire = Wire::private();
+    let (scheduler, executor) = embedded(&wire).await;
+    let options = submit_options(&scheduler, &wire, "large");
+    let job = submit::prepare(&plan(&many, &large, "slow:100"), &client(), options).unwrap();
+    let job = tokio::spawn(async move { job.collect().await });
+    while visits(&large).is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let options = submit_options(&scheduler, &wire, "small");
+    submit::submit_logical(&plan(&few, &small, "slow:100"), &client(), options).await.unwrap();
+    let begun = count_by_shard(&large).len();
+    assert!(begun < 30, "the small job ended when {begun} of 60 shards of the large one had begun");
+    job.await.unwrap().unwrap();
+    assert_eq!(count_by_shard(&large).len(), 60);
+    executor.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_takes_no_more_slots_than_it_may() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, ledger) = (dir.path().join("input"), dir.path().join("ledger"));
+    write_shards(&input, 8, |_| 3);
+    let wire = Wire::private();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let options = SchedulerOptions {
+        wire: wire.clone(),
+        tasks_per_job: Some(1),
+        ..SchedulerOptions::new(Arc::new(session), Arc::new(config), codecs())
+    };
+    let scheduler = server::start(listener, options).await.unwrap();
+    let executor = cluster::start(executor_options(&scheduler.url(), &wire)).await.unwrap();
+    let options = submit_options(&scheduler, &wire, "bounded");
+    let job = submit::prepare(&plan(&input, &ledger, "slow:50"), &client(), options).unwrap();
+    let job = tokio::spawn(async move { job.collect().await });
+    let mut most = 0;
+    while !job.is_finished() {
+        let load = scheduler.parts().load().await;
+        assert_eq!(load.slots, 2);
+        most = most.max(load.running_tasks);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    job.await.unwrap().unwrap();
+    assert_eq!((most, count_by_shard(&ledger).len()), (1, 8));
+    executor.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strangers_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (input, ledger) = (dir.path().join("input"), dir.path().join("ledger"));
@@ -330,6 +387,22 @@ async fn strangers_are_refused() {
     }
     assert!(visits(&ledger).is_empty());
     assert!(scheduler.captures().jobs().is_empty());
+    for (wire, passes) in [(Wire::default(), false), (Wire::private(), false), (wire, true)] {
+        let channel = wire.connect(&executor.addr().to_string()).await.unwrap();
+        let mut client = ExecutorGrpcClient::new(channel);
+        let answers = [
+            client.cancel_tasks(CancelTasksParams::default()).await.map(drop),
+            client
+                .remove_job_data(RemoveJobDataParams { job_id: "no-job".into(), ..Default::default() })
+                .await
+                .map(drop),
+            client.launch_multi_task(LaunchMultiTaskParams::default()).await.map(drop),
+            client.stop_executor(StopExecutorParams::default()).await.map(drop),
+        ];
+        for answer in answers {
+            assert_eq!(answer.is_ok(), passes, "{answer:?}");
+        }
+    }
     executor.shutdown().await;
 }
 
@@ -355,7 +428,7 @@ async fn start_run_and_stop_are_quick_and_leave_nothing() {
         jobs.push(begun.elapsed());
     }
     let begun = Instant::now();
-    let flight = executor.flight_addr();
+    let flight = executor.addr();
     executor.shutdown().await;
     let executor_down = begun.elapsed();
     scheduler.shutdown();

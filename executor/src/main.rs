@@ -1,0 +1,9 @@
+//! The `lode-executor` command.
+
+/// As in the `lode` command: many threads allocate at once, and extraction allocates much.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    lode_executor::daemon::main()
+}

@@ -1,0 +1,215 @@
+//! Clusters of real processes on the loopback interface. They end with the test, however that ends.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::command::{Output, lode};
+use crate::lake::Lake;
+
+/// How long anything may take that is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process of a cluster and what it has logged.
+pub struct Node {
+    child: Child,
+    log: PathBuf,
+    name: String,
+}
+
+impl Node {
+    fn start(name: &str, home: &Path, mut command: Command) -> Self {
+        let log = home.join(format!("{name}.log"));
+        let file = fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log can be written");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        // SAFETY: `prctl` is safe between fork and exec.
+        unsafe {
+            command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+        Self { child: command.spawn().expect("the cluster's program is built"), log, name: name.to_owned() }
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: libc::c_int) {
+        let pid = libc::pid_t::try_from(self.child.id()).expect("a process id fits");
+        // SAFETY: the child is not waited for yet, so the id is its own.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "{} can't be signalled", self.name);
+    }
+
+    /// Ends it without warning.
+    pub fn kill(&mut self) {
+        self.signal(libc::SIGKILL);
+        self.wait();
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        until(&format!("{} ends", self.name), || {
+            status = self.child.try_wait().expect("it is a child");
+            status.is_some()
+        });
+        status.expect("it has ended")
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("it is a child").is_some()
+    }
+
+    /// Whether it is stopped.
+    pub fn is_stopped(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    }
+
+    /// Waits for a line of its log.
+    pub fn says(&self, words: &str) {
+        until(&format!("{} says {words:?}; it says\n{}", self.name, self.log()), || self.log().contains(words));
+    }
+
+    /// A field of the first line of its log that has these words.
+    fn field(&self, words: &str, field: &str) -> String {
+        self.says(words);
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains(words)).expect("it was said");
+        let json: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        json["fields"][field].as_str().unwrap_or_else(|| panic!("no {field} in {line}")).to_owned()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if !self.has_ended() {
+            self.signal(libc::SIGKILL);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// A scheduler and its executors.
+pub struct Cluster {
+    /// The scheduler.
+    pub scheduler: Node,
+    /// The executors, in the order of their start.
+    pub executors: Vec<Node>,
+    address: SocketAddr,
+    home: TempDir,
+    environment: Vec<(String, String)>,
+    started: usize,
+}
+
+impl Cluster {
+    /// A cluster with executors that have these faults (none where it is empty). It notices losses within seconds.
+    pub fn start(faults: &[&str]) -> Self {
+        Self::with(faults, &[])
+    }
+
+    /// A cluster whose processes, clients too, have these variables.
+    pub fn with(faults: &[&str], environment: &[(&str, &str)]) -> Self {
+        let home = TempDir::new().expect("a temporary directory");
+        let environment: Vec<_> = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let scheduler = scheduler(home.path(), 0, 0, &environment);
+        let address = scheduler.field("the scheduler takes jobs", "addr").parse().expect("an address");
+        let mut cluster = Self { scheduler, executors: vec![], address, home, environment, started: 0 };
+        for fault in faults {
+            cluster.add_executor(&[("LODE_FAULT", fault)]);
+        }
+        for executor in &cluster.executors {
+            executor.says("the executor takes tasks");
+        }
+        cluster
+    }
+
+    /// The address for clients.
+    pub fn address(&self) -> String {
+        format!("df://{}", self.address)
+    }
+
+    /// Starts another executor with these variables; empty ones count as none.
+    pub fn add_executor(&mut self, variables: &[(&str, &str)]) {
+        let name = format!("executor-{}", self.started);
+        self.started += 1;
+        let mut command = program("executor", &self.environment);
+        command.args(["--scheduler", &self.address(), "--tasks", "1", "--heartbeat-seconds", "1"]);
+        command.args(["--drain-seconds", "5", "--log-format", "json"]);
+        command.envs(variables.iter().filter(|(_, value)| !value.is_empty()).copied());
+        self.executors.push(Node::start(&name, self.home.path(), command));
+    }
+
+    /// Starts another scheduler in the place of one that has ended.
+    pub fn restart_scheduler(&mut self) {
+        assert!(self.scheduler.has_ended());
+        self.started += 1;
+        self.scheduler = scheduler(self.home.path(), self.started, self.address.port(), &self.environment);
+        self.scheduler.says("the scheduler takes jobs");
+    }
+
+    /// A `lode` command that talks to the cluster.
+    pub fn lode(&self, args: &[&str]) -> Command {
+        let mut command = lode();
+        command.args(args).args(["--scheduler", &self.address(), "--output", "json"]);
+        command.envs(self.environment.iter().map(|(k, v)| (k, v)));
+        command
+    }
+
+    /// `lode submit` of a run.
+    pub fn submission(&self, repo: &Path, lake: &Lake, run: &str, args: &[&str]) -> Command {
+        let mut command = self.lode(&["submit"]);
+        command.arg(repo).arg("--lake").arg(lake.root()).args(["--run-id", run]).args(args);
+        command
+    }
+
+    /// The state of a run, as the scheduler has it.
+    pub fn status(&self, run: &str) -> serde_json::Value {
+        let output = Output::of(&mut self.lode(&["status", run])).ok();
+        serde_json::from_str(&output.stdout).unwrap_or_else(|e| panic!("{e}\n{output}"))
+    }
+
+    /// What all processes have logged.
+    pub fn logs(&self) -> String {
+        let nodes = std::iter::once(&self.scheduler).chain(&self.executors);
+        nodes.map(|node| format!("== {}\n{}\n", node.name, node.log())).collect()
+    }
+}
+
+fn program(role: &str, environment: &[(String, String)]) -> Command {
+    let mut command = Command::new(crate::profile_directory().join("cluster-under-test"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("LODE_") {
+            command.env_remove(name);
+        }
+    }
+    command.arg(role).envs(environment.iter().map(|(k, v)| (k, v)));
+    command
+}
+
+fn scheduler(home: &Path, number: usize, port: u16, environment: &[(String, String)]) -> Node {
+    let mut command = program("scheduler", environment);
+    command.args(["--port", &port.to_string(), "--executor-timeout-seconds", "4", "--log-format", "json"]);
+    Node::start(&format!("scheduler-{number}"), home, command)
+}
+
+/// Waits for something to be so.
+#[track_caller]
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it does not come about that {what}");
+        sleep(Duration::from_millis(10));
+    }
+}
