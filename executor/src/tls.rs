@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig, Uri};
 
+use crate::wire::root_cause;
+
 /// The name that the certificates of a cluster's servers carry.
 pub const SERVER_NAME: &str = "lode";
 
@@ -62,7 +64,7 @@ impl Tls {
             identity: Identity::from_pem(certificate, key),
             server_name: server_name.to_owned(),
         };
-        let invalid = |e: tonic::transport::Error| TlsError::Invalid(cause(&e));
+        let invalid = |e: tonic::transport::Error| TlsError::Invalid(root_cause(&e));
         tonic::transport::Server::builder().tls_config(tls.server()).map_err(invalid)?;
         tls.endpoint(Endpoint::from_static("http://localhost")).map_err(invalid)?;
         Ok(tls)
@@ -120,12 +122,4 @@ fn https(endpoint: Endpoint) -> Endpoint {
         }
         None => endpoint,
     }
-}
-
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

@@ -164,7 +164,7 @@ pub fn url(address: &str) -> String {
 }
 
 /// The innermost message of a chain: a transport error by itself says only "transport error".
-pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
+pub fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

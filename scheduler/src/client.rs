@@ -11,7 +11,7 @@ use datafusion::prelude::SessionContext;
 use datafusion_proto::logical_plan::AsLogicalPlan;
 use datafusion_proto::protobuf::LogicalPlanNode;
 use http_body_util::{BodyExt, Limited};
-use lode_executor::wire::{Codecs, ConnectError, Wire, url};
+use lode_executor::wire::{Codecs, ConnectError, Wire, root_cause, url};
 use serde::de::DeserializeOwned;
 use tonic::transport::Channel;
 use tower::ServiceExt;
@@ -26,7 +26,7 @@ pub enum ClientError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The connection broke.
-    #[error("the scheduler at {url} does not answer any more: {reason}")]
+    #[error("the scheduler at {url} does not answer: {reason}")]
     Lost {
         /// The address.
         url: String,
@@ -159,7 +159,7 @@ impl Client {
             .uri(format!("{}{ROOT}{path}", self.url))
             .body(tonic::body::Body::empty())
             .map_err(|e| lost(e.to_string()))?;
-        let response = self.channel.clone().oneshot(request).await.map_err(|e| lost(format!("{e:?}")))?;
+        let response = self.channel.clone().oneshot(request).await.map_err(|e| lost(root_cause(&e)))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), self.wire.message_limit).collect().await;
         let body = body.map_err(|e| lost(e.to_string()))?.to_bytes();

@@ -172,7 +172,7 @@ impl World {
         lake.assert_same_facts(&self.undisturbed);
         assert_eq!(lake.tables().count("runs"), 2, "{what}: one row a committed run");
         let open = Output::of(lake.command("runs").args(["--output", "json"])).ok();
-        assert_eq!(open.stdout.contains("\"resumable\""), false, "{what}: {open}");
+        assert!(!open.stdout.contains("\"resumable\""), "{what}: {open}");
         // What revived may still write, but not into what is committed.
         if fault == Fault::Zombie {
             cluster.executors[0].signal(libc::SIGTERM);
@@ -213,16 +213,14 @@ fn executors_die() {
     for point in ["data.before:2", "data.after", "manifest.after"] {
         world.run(Fault::Kill, point);
     }
-    for point in ["manifest.before:2", "commit.before", "table.after:2"] {
-        world.run(Fault::KillAll, point);
-    }
+    world.run(Fault::KillAll, "commit.before");
     world.run(Fault::Zombie, "data.after:2");
 }
 
 #[test]
 fn schedulers_die() {
     let world = World::new();
-    for point in ["data.after:2", "commit.before", "table.before:2"] {
+    for point in ["data.after:2", "commit.before"] {
         world.run(Fault::KillScheduler, point);
     }
     world.run(Fault::EndScheduler, "manifest.after");
@@ -274,6 +272,7 @@ fn a_file_that_kills_executors_is_isolated() {
 
 /// Random cases, as many as `LODE_SOAK` says.
 #[test]
+#[allow(clippy::print_stdout, reason = "a case that hangs must be known")]
 fn soak() {
     let seed = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let seeds: Vec<u64> = match (seed("LODE_SEED"), seed("LODE_SOAK")) {

@@ -73,7 +73,7 @@ fn certificates_and_tokens_on_every_hop() {
     Output::of(&mut client(&other, token)).fails_with(&["nothing that can be talked to"]);
     Output::of(&mut client(&own, "another-secret-0123456789")).fails_with(&["token"]);
     let mut bare = cluster.submission(repo.root(), &lake, "secured", &[]);
-    Output::of(&mut bare).fails_with(&["nothing that can be talked to"]);
+    Output::of(&mut bare).fails_with(&["does not answer"]);
 
     let output = Output::of(&mut client(&own, token)).ok();
     assert_eq!(output.summary().state, "committed", "{output}\n{}", cluster.logs());
