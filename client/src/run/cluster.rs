@@ -79,7 +79,7 @@ pub enum Ended {
 /// A cluster that is ready for jobs.
 pub enum Cluster {
     /// Inside this process.
-    Embedded(EmbeddedCluster),
+    Embedded(Box<EmbeddedCluster>),
     /// Elsewhere.
     Remote(RemoteCluster),
 }
@@ -92,7 +92,7 @@ impl Cluster {
     pub async fn start(place: Place, listener: Listener) -> Result<Self, ClusterError> {
         Ok(match place {
             Place::Embedded { workers } => {
-                Self::Embedded(EmbeddedCluster::start(super::workers(workers), Some(listener)).await?)
+                Self::Embedded(Box::new(EmbeddedCluster::start(super::workers(workers), Some(listener)).await?))
             }
             Place::Remote { scheduler, wire, detach } => {
                 Self::Remote(RemoteCluster::connect(&scheduler, &wire, detach).await?)
