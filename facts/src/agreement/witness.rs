@@ -18,10 +18,10 @@ pub(super) const VERSION: &str = "rustpython_parser 0.4.0";
 
 /// Deepest tree it is asked about, in nodes; its visitor recurses.
 const MAX_DEPTH: usize = 20_000;
-/// Stack of a node in that recursion, generously.
-const STACK_A_NODE: usize = 4 * 1024;
-/// Depth that any stack has room for.
-const SHALLOW: usize = 100;
+/// Stack for its parser, whose generated code has large frames.
+const STACK: usize = 8 * 1024 * 1024;
+/// Stack of a node in the visitor's recursion, generously.
+const STACK_A_NODE: usize = 16 * 1024;
 
 /// What the witness sees in a file.
 ///
@@ -43,7 +43,8 @@ pub(super) fn sightings(module: &PythonModule<'_>) -> Result<Vec<Sighting>, Stri
         }
         Ok(eyes.found)
     };
-    if depth > SHALLOW { stacker::grow(depth * STACK_A_NODE, look) } else { look() }
+    // Only what is touched of it becomes memory.
+    stacker::grow(STACK + depth * STACK_A_NODE, look)
 }
 
 struct Eyes<'m> {

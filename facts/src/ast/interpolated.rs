@@ -29,8 +29,8 @@ struct Parts {
     field: Field,
     /// The whole string, whose position all its parts have before Python 3.12.
     whole: Option<TextRange>,
-    /// Where the literal at hand starts: before Python 3.12, format specifications lie from there to the end.
-    literal_start: TextSize,
+    /// The literal at hand, whose position format specifications in it have before Python 3.12.
+    literal: TextRange,
     count: usize,
     text: String,
     range: Option<TextRange>,
@@ -38,7 +38,7 @@ struct Parts {
 
 impl Parts {
     fn new(parent: i32, field: Field, whole: Option<TextRange>) -> Self {
-        Self { parent, field, whole, literal_start: TextSize::new(0), count: 0, text: String::new(), range: None }
+        Self { parent, field, whole, literal: TextRange::default(), count: 0, text: String::new(), range: None }
     }
 
     fn place(&mut self) -> Place {
@@ -72,7 +72,7 @@ impl Walker<'_> {
                     parts.literal(literal.range, |text| push_string(text, literal, quoted));
                 }
                 FStringPart::FString(f) => {
-                    parts.literal_start = f.range.start();
+                    parts.literal = f.range;
                     self.elements(&mut parts, f.elements.iter(), f.flags.prefix().is_raw());
                 }
             }
@@ -182,12 +182,11 @@ impl Walker<'_> {
             self.nested(|walker| {
                 // CPython's specification starts at the colon.
                 let range = TextRange::new(spec.start() - TextSize::new(1), spec.end());
-                let whole = parts.whole.map(|whole| TextRange::new(parts.literal_start, whole.end()));
+                let whole = parts.whole.map(|_| parts.literal);
                 let range = Some(whole.unwrap_or(range));
                 let node = walker.node(Place::field(node, "format_spec"), "JoinedStr", range, Labels::NONE);
                 walker.format_specs += 1;
-                let mut parts =
-                    Parts { literal_start: parts.literal_start, ..Parts::new(node, Field::FormattedValue, whole) };
+                let mut parts = Parts { literal: parts.literal, ..Parts::new(node, Field::FormattedValue, whole) };
                 walker.elements(&mut parts, spec.elements.iter(), raw);
                 walker.flush(&mut parts);
                 // The tokenizer of 3.12 gives an empty piece of text behind a field that ends a specification.

@@ -71,7 +71,7 @@ impl Python {
                     if name != "site-packages" && name != "__pycache__" {
                         open.push(path);
                     }
-                } else if path.extension().is_some_and(|extension| extension == "py") {
+                } else if path.extension().is_some_and(|extension| extension == "py") && path.is_file() {
                     found.push(path);
                 }
             }
