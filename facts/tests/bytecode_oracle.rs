@@ -3,7 +3,7 @@
 //! One interpreter is always held against, 3.13 where there is one; every other with `LODE_ORACLES=all`.
 //! `LODE_ORACLE_ROOT` names a directory to compare instead of the standard libraries.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and tell what it compared")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -253,7 +253,9 @@ impl<'a> Reader<'a> {
                 Step::Opened if self.frames.last().is_some_and(|frame| frame.remaining > 0) => continue,
                 Step::Opened => self.close(),
                 Step::Null => match self.frames.last() {
-                    Some(Frame { kind: Container::Dict, start, .. }) if (self.values.len() - start) % 2 == 0 => {
+                    Some(Frame { kind: Container::Dict, start, .. })
+                        if (self.values.len() - start).is_multiple_of(2) =>
+                    {
                         self.close()
                     }
                     _ => return Err(MarshalError::Invalid { what: "null object", at }),

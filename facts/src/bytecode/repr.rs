@@ -241,7 +241,7 @@ fn push_text_repr(out: &mut String, bytes: &[u8], table: &Opcodes) {
                     let code = u32::from(c);
                     let _ = match code {
                         ..0x100 => write!(out, "\\x{code:02x}"),
-                        ..0x1_0000 => write!(out, "\\u{code:04x}"),
+                        0x100..0x1_0000 => write!(out, "\\u{code:04x}"),
                         _ => write!(out, "\\U{code:08x}"),
                     };
                 }
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn text_that_explodes_is_refused() {
         // A tuple of two tuples of two … by reference.
-        let mut bytes = b"\xa9\x02".repeat(1);
+        let mut bytes = b"\xa9\x02".to_vec();
         for _ in 0..40 {
             bytes.extend_from_slice(b"\xa9\x02");
         }
