@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt16Type
 use bytes::Bytes;
 use lode_encode::FileWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::statistics::Statistics;
 use proptest::prelude::*;
 
@@ -25,7 +25,7 @@ fn written(schema: &SchemaRef, batches: &[RecordBatch]) -> (Bytes, ParquetMetaDa
 }
 
 fn read(bytes: Bytes, schema: &SchemaRef) -> RecordBatch {
-    let options = ArrowReaderOptions::new().with_page_index(true);
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options).unwrap();
     let batches: Vec<RecordBatch> = reader.with_batch_size(1000).build().unwrap().map(Result::unwrap).collect();
     let read = concat_batches(&batches.first().map_or(schema.clone(), |batch| batch.schema()), &batches).unwrap();

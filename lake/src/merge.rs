@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::error::{LakeError, Result};
 use crate::layout;
 use crate::manifest::TableOutput;
-use crate::parquet_file::{FileWriter, read_file};
+use crate::parquet_file::{FileWriter, read_words};
 use crate::stats::delta_stats;
 use crate::store::Lake;
 use crate::table::now_millis;
@@ -425,7 +425,7 @@ impl OldRows {
             let Some(stream) = &mut self.stream else {
                 let Some(source) = self.sources.next() else { return Ok(None) };
                 let store = self.context.lake.table_store(name);
-                let open = read_file(store, &source.path, Some(source.size), self.schema.clone());
+                let open = read_words(store, &source.path, source.size, self.schema.clone(), &["path", "lane"]);
                 self.stream = Some(self.context.handle.block_on(open).map_err(LakeError::parquet(name, "read"))?);
                 continue;
             };
