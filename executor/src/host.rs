@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use lode_facts::extract::{FileReport, FileRequest, GroupOutput, LaneStatus};
-use lode_facts::file::FileKind;
+use lode_facts::file::{FileKind, FileMeta};
 use lode_facts::options::{Limits, Options};
 use lode_plan::fingerprint::json_hash;
-use lode_plan::host::{ExtractOrder, GroupCost, Host, ShardEvent};
-use rustix::io::Errno;
+use lode_plan::host::{ContentSource, ExtractOrder, FileContent, GroupCost, Host, ShardEvent};
 
 use crate::content::ContentReader;
-use crate::worker::{Content, PoolConfig, WorkerError, WorkerPool};
+use crate::worker::{Content, PoolConfig, WorkerError, WorkerPool, unread};
 
 /// Hears of progress.
 pub type Listener = Arc<dyn Fn(&ShardEvent) + Send + Sync>;
@@ -58,15 +57,15 @@ impl LocalHost {
         pools.entry(key).or_insert_with(new).clone()
     }
 
-    fn reader(&self, order: &ExtractOrder) -> io::Result<Arc<ContentReader>> {
-        let key = json_hash(&order.source);
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(reader) = readers.get(&key) {
-            return Ok(Arc::clone(reader));
+    async fn reader(&self, source: &ContentSource) -> io::Result<Arc<ContentReader>> {
+        let key = json_hash(source);
+        let known = self.readers.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(reader) = known {
+            return Ok(reader);
         }
-        let reader = Arc::new(ContentReader::open(&order.source)?);
-        readers.insert(key, Arc::clone(&reader));
-        Ok(reader)
+        let reader = Arc::new(ContentReader::open(source).await?);
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(readers.entry(key).or_insert(reader)))
     }
 
     /// Ends all workers.
@@ -78,29 +77,28 @@ impl LocalHost {
 #[async_trait]
 impl Host for LocalHost {
     async fn extract(&self, order: &ExtractOrder, files: Vec<FileRequest>) -> io::Result<(GroupOutput, GroupCost)> {
-        let reader = self.reader(order)?;
-        let limit = order.limits.file_bytes;
-        let opened = tokio::task::spawn_blocking(move || {
-            let open = |request: FileRequest| {
-                let content = content(&reader, &request, limit);
-                (request, content)
-            };
-            files.into_iter().map(open).collect::<Vec<_>>()
+        let reader = self.reader(&order.source).await?;
+        let with_content = |request: &FileRequest| request.meta.included && request.meta.kind == FileKind::File;
+        let metas = files.iter().filter(|request| with_content(request)).map(|request| request.meta.clone()).collect();
+        let mut read = reader.read(metas, order.limits.file_bytes).await?.into_iter();
+        // What is out of scope or no regular file has no content.
+        let opened = files.into_iter().map(|request| {
+            let content = if with_content(&request) { read.next().transpose() } else { Ok(None) };
+            (request, content)
         });
-        let opened = opened.await.map_err(io::Error::other)?;
 
         // Files that can't be opened take no part in the group; their reports go back to their places.
         let mut refused: BTreeMap<usize, FileReport> = BTreeMap::new();
         let mut readable = vec![];
         let mut positions = vec![];
-        for (position, (request, content)) in opened.into_iter().enumerate() {
+        for (position, (request, content)) in opened.enumerate() {
             match content {
                 Ok(content) => {
                     readable.push((request, content));
                     positions.push(position);
                 }
-                Err(error) => {
-                    refused.insert(position, FileReport::uniform(&request, unreadable(&error)));
+                Err(status) => {
+                    refused.insert(position, FileReport::uniform(&request, status));
                 }
             }
         }
@@ -127,6 +125,12 @@ impl Host for LocalHost {
         Ok(result.output)
     }
 
+    async fn read(&self, source: &ContentSource, files: Vec<FileMeta>, limit: u64) -> io::Result<Vec<FileContent>> {
+        let contents = self.reader(source).await?.read(files, limit).await?;
+        let load = move || contents.into_iter().map(|content| load(content, limit)).collect();
+        tokio::task::spawn_blocking(load).await.map_err(io::Error::other)
+    }
+
     fn observe(&self, event: &ShardEvent) {
         if let Some(listener) = &self.listener {
             listener(event);
@@ -134,22 +138,19 @@ impl Host for LocalHost {
     }
 }
 
-/// What is out of scope or no regular file has no content.
-fn content(reader: &ContentReader, request: &FileRequest, limit: u64) -> io::Result<Option<Content>> {
-    if !request.meta.included || request.meta.kind != FileKind::File {
-        return Ok(None);
-    }
-    reader.read(&request.meta, limit).map(Some)
-}
-
-fn unreadable(error: &io::Error) -> LaneStatus {
-    let reason = match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "vanished",
-        io::ErrorKind::InvalidInput => "replaced",
-        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => "replaced",
-        _ => "unreadable",
+fn load(content: Result<Content, LaneStatus>, limit: u64) -> FileContent {
+    let bytes = match content {
+        Ok(Content::Bytes(bytes)) => bytes,
+        Ok(Content::File(file)) => {
+            let mut bytes = vec![];
+            match file.take(limit.saturating_add(1)).read_to_end(&mut bytes) {
+                Ok(_) => bytes.into(),
+                Err(error) => return FileContent::Refused(unread(&error)),
+            }
+        }
+        Err(status) => return FileContent::Refused(status),
     };
-    LaneStatus::Failed { reason: reason.into(), message: error.to_string() }
+    if bytes.len() as u64 > limit { FileContent::TooLarge } else { FileContent::Bytes(bytes) }
 }
 
 fn worker_error(error: WorkerError) -> io::Error {

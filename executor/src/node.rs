@@ -33,7 +33,7 @@ pub fn executor_options(scheduler: String, wire: &Wire, tasks: usize, host: &Hos
         let (wire, host) = (wire.clone(), host.clone());
         Arc::new(move || wire.apply(configure(SessionConfig::new(), Some(&host))))
     };
-    let runtime = Arc::new(|_: &SessionConfig| Ok(Arc::default()));
+    let runtime = Arc::new(|_: &SessionConfig| lode_lake::runtime());
     ExecutorOptions {
         wire: wire.clone(),
         vcores: tasks.try_into().unwrap_or(NonZeroUsize::MIN),

@@ -6,6 +6,7 @@
 //! _runs/<run>/scan-<digest>.parquet              what the scan saw
 //! _runs/<run>/<epoch>/plan.json                  how an epoch goes about it
 //! _runs/<run>/<epoch>/worklist/<shard>.parquet   files of a shard that need work
+//! _runs/<run>/<epoch>/content/                   bytes of those files, for executors that can't reach the source
 //! _runs/<run>/<epoch>/manifest/<shard>.json      what the shard's task wrote
 //! _runs/<run>/<epoch>/attempts/<shard>/…json     attempts at the shard that have begun
 //! _runs/<run>/decision.json                      commit or cancelled
@@ -53,6 +54,11 @@ pub fn epoch_plan(run_id: &str, epoch: u32) -> String {
 /// A shard's worklist.
 pub fn worklist(run_id: &str, epoch: u32, shard: &str) -> String {
     format!("{RUNS}/{run_id}/{epoch}/worklist/{shard}.parquet")
+}
+
+/// Folder of an epoch's staged content.
+pub fn content(run_id: &str, epoch: u32) -> String {
+    format!("{RUNS}/{run_id}/{epoch}/content")
 }
 
 /// What the schema gate saw before an epoch was committed.

@@ -21,6 +21,7 @@ mod parquet_file;
 pub mod plan;
 mod records;
 pub mod retry;
+mod s3;
 pub mod shard;
 pub mod sink;
 pub mod snapshot;
@@ -33,3 +34,4 @@ mod view;
 
 pub use error::{LakeError, Result};
 pub use store::Lake;
+pub use view::runtime;

@@ -117,7 +117,7 @@ pub async fn maintain(lake: &Lake, upkeep: &Upkeep) -> Result<Report> {
     let readable: BTreeSet<&str> = kept.iter().map(|run| run.run_id.as_str()).collect();
     for object in &runs {
         let Some((run_id, name)) = run_object(object.location.as_ref()) else { continue };
-        let staged = name.starts_with("scan-") || name.contains("/worklist/");
+        let staged = name.starts_with("scan-") || name.contains("/worklist/") || name.contains("/content/");
         let reason = if committed.contains(run_id) {
             match (readable.contains(run_id), staged) {
                 (false, _) => Reason::Dropped,

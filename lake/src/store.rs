@@ -1,11 +1,12 @@
 //! The lake as a place: where it is, its format marker, and objects that are created once.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path as FsPath;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -15,6 +16,7 @@ use url::Url;
 
 use crate::error::{LakeError, Result};
 use crate::layout;
+use crate::s3;
 
 /// Newest format of a lake this binary reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -112,34 +114,14 @@ impl Lake {
     }
 
     fn at(location: &str, create: bool) -> Result<Self> {
-        let refuse = |reason: String| LakeError::Location { location: location.to_owned(), reason };
-        let url = match Url::parse(location) {
-            // `c:\lake` parses as a url with a scheme of one letter.
-            Ok(url) if url.scheme().len() > 1 => url,
-            _ => {
-                let path = std::path::absolute(location).map_err(|e| refuse(e.to_string()))?;
-                Url::from_directory_path(path).map_err(|()| refuse("not a path".into()))?
-            }
-        };
-        let mut url = url;
-        if !url.path().ends_with('/') {
-            url.set_path(&format!("{}/", url.path()));
+        let url = address(location)?;
+        let refuse = |reason: String| LakeError::Location { location: url.to_string(), reason };
+        if url.scheme() == "file" {
+            let path = url.to_file_path().map_err(|()| refuse("not a local path".into()))?;
+            prepare(&path, create, location)?;
         }
-        let root: Arc<dyn ObjectStore> = match url.scheme() {
-            "file" => {
-                let path = url.to_file_path().map_err(|()| refuse("not a local path".into()))?;
-                prepare(&path, create, location)?;
-                Arc::new(LocalFileSystem::new())
-            }
-            "memory" => memory::store(&url),
-            scheme => {
-                let known = object_store::parse_url(&url).map_err(|e| match e {
-                    StoreError::NotSupported { .. } => refuse(format!("this build has no `{scheme}` store")),
-                    other => refuse(other.to_string()),
-                });
-                known?.0.into()
-            }
-        };
+        let root = root(&url).map_err(|e| refuse(e.to_string()))?;
+        let root = root.ok_or_else(|| refuse(format!("this build has no `{}` store", url.scheme())))?;
         let prefix = Path::from_url_path(url.path()).map_err(|e| refuse(e.to_string()))?;
         Ok(Self { url, store: Arc::new(PrefixStore::new(root.clone(), prefix)), root })
     }
@@ -209,6 +191,31 @@ impl Lake {
         self.get_json(path).await?.ok_or_else(|| LakeError::damaged(path, "the object is missing"))
     }
 
+    /// Parts of an object.
+    ///
+    /// # Errors
+    /// If the lake can't be read or the object is missing.
+    pub async fn get_ranges(&self, path: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.store.get_ranges(&Path::from(path), ranges).await.map_err(|source| failed("read", path, source))
+    }
+
+    /// Removes every object below a folder.
+    ///
+    /// # Errors
+    /// If the lake can't be read or written.
+    pub async fn remove_all(&self, prefix: &str) -> Result<()> {
+        let objects = self.list(prefix).await?;
+        let locations = stream::iter(objects.into_iter().map(|object| Ok(object.location))).boxed();
+        let mut removed = self.store.delete_stream(locations);
+        while let Some(removed) = removed.next().await {
+            match removed {
+                Ok(_) | Err(StoreError::NotFound { .. }) => {}
+                Err(source) => return Err(failed("delete", prefix, source)),
+            }
+        }
+        Ok(())
+    }
+
     /// The objects below a folder, by name.
     ///
     /// # Errors
@@ -223,6 +230,41 @@ impl Lake {
 
 pub(crate) fn failed(action: &'static str, path: &str, source: StoreError) -> LakeError {
     LakeError::Store { action, path: path.to_owned(), source }
+}
+
+/// The url of a location, which ends in a slash and is nothing but an address: it travels in plans and lies in lakes.
+fn address(location: &str) -> Result<Url> {
+    let mut url = match Url::parse(location) {
+        // `c:\lake` parses as a url with a scheme of one letter.
+        Ok(url) if url.scheme().len() > 1 => url,
+        _ => {
+            let refuse = |reason: String| LakeError::Location { location: location.to_owned(), reason };
+            let path = std::path::absolute(location).map_err(|e| refuse(e.to_string()))?;
+            Url::from_directory_path(path).map_err(|()| refuse("not a path".into()))?
+        }
+    };
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        let location = format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path());
+        let reason = "credentials and options come from the environment, not from the address".into();
+        return Err(LakeError::Location { location, reason });
+    }
+    if url.scheme() == "s3" && url.host_str().is_none_or(str::is_empty) {
+        return Err(LakeError::Location { location: url.to_string(), reason: "it names no bucket".into() });
+    }
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Ok(url)
+}
+
+/// The store that the paths of such urls are paths of; `None` for a scheme that no lake has.
+pub(crate) fn root(url: &Url) -> Result<Option<Arc<dyn ObjectStore>>, StoreError> {
+    Ok(Some(match url.scheme() {
+        "file" => Arc::new(LocalFileSystem::new()),
+        "memory" => memory::store(url),
+        "s3" => s3::bucket(url.host_str().unwrap_or_default())?,
+        _ => return Ok(None),
+    }))
 }
 
 fn prepare(path: &FsPath, create: bool, location: &str) -> Result<()> {
@@ -280,6 +322,15 @@ mod tests {
         lake.put_new_json(layout::FORMAT, &newer).await.unwrap();
         let error = Lake::open_or_create("memory://newer/x").await.unwrap_err();
         assert!(matches!(error, LakeError::NewerFormat { .. }) && error.hint().is_some(), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_address_holds_no_secret() {
+        for location in ["s3://key:c4n4ry@bucket/lake", "s3://bucket/lake?secret=c4n4ry", "s3://c4n4ry@bucket/lake"] {
+            let error = Lake::open(location).await.unwrap_err();
+            assert!(error.to_string().contains("bucket/lake") && !format!("{error:?}").contains("c4n4ry"), "{error}");
+        }
+        assert!(matches!(Lake::open("s3:///lake").await, Err(LakeError::Location { .. })));
     }
 
     #[tokio::test]

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::SessionState;
-use datafusion::execution::runtime_env::RuntimeEnv;
-use object_store::ObjectStoreExt;
+use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::parquet_to_arrow_schema;
 use url::Url;
@@ -15,7 +16,7 @@ use url::Url;
 use crate::error::{LakeError, Result};
 use crate::object_reader::ObjectReader;
 use crate::snapshot::scan;
-use crate::store::Lake;
+use crate::store::{self, Lake};
 use crate::table::Table;
 
 impl Table {
@@ -79,5 +80,31 @@ impl Lake {
         if self.url().scheme() != "file" {
             runtime.register_object_store(&self.store_url(), Arc::clone(self.root_store()));
         }
+    }
+}
+
+/// A runtime that finds the stores of lakes by their addresses. Each process opens them from its own environment: plans
+/// and sessions carry addresses and nothing else.
+///
+/// # Errors
+/// If DataFusion can't make one.
+pub fn runtime() -> datafusion::common::Result<Arc<RuntimeEnv>> {
+    RuntimeEnvBuilder::new().with_object_store_registry(Arc::new(LakeStores::default())).build_arc()
+}
+
+#[derive(Debug, Default)]
+struct LakeStores(DefaultObjectStoreRegistry);
+
+impl ObjectStoreRegistry for LakeStores {
+    fn register_store(&self, url: &Url, store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        self.0.register_store(url, store)
+    }
+
+    fn deregister_store(&self, url: &Url) -> datafusion::common::Result<Arc<dyn ObjectStore>> {
+        self.0.deregister_store(url)
+    }
+
+    fn get_store(&self, url: &Url) -> datafusion::common::Result<Arc<dyn ObjectStore>> {
+        self.0.get_store(url).or_else(|unknown| store::root(url)?.ok_or(unknown))
     }
 }

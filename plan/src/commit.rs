@@ -23,6 +23,7 @@ use lode_lake::store::Lake;
 use crate::error::PlanError;
 use crate::gate;
 use crate::nodes::{COMMIT_SCHEMA, JobSpec};
+use crate::staging;
 
 /// Commits a run when all its shards have their manifests.
 ///
@@ -125,7 +126,10 @@ pub async fn commit_run(spec: &JobSpec, shards: Option<usize>) -> std::result::R
     }
     gate::check(&lake, &epoch).await?;
     let (outcome, sequence, detail) = match commit(&lake, &epoch).await {
-        Ok(CommitOutcome::Committed { sequence }) => ("committed", Some(sequence as i64), None),
+        Ok(CommitOutcome::Committed { sequence }) => {
+            staging::clear(&lake, &spec.order.source).await;
+            ("committed", Some(sequence as i64), None)
+        }
         Ok(CommitOutcome::Superseded { by }) => ("superseded", None, Some(by)),
         Err(LakeError::Cancelled { .. }) => ("cancelled", None, None),
         Err(error) => return Err(error.into()),

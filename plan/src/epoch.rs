@@ -22,6 +22,7 @@ use crate::artifacts::{self, Artifact};
 use crate::error::PlanError;
 use crate::inputs::{KeptRun, PlannedFile, RunRequest};
 use crate::nodes::{CommitNode, ExtractNode, JobSpec};
+use crate::staging;
 use crate::worklist::{STATE, StickyStates, WANTED, WorklistTable, worklist, write_worklist};
 
 /// An epoch that is planned and kept.
@@ -64,7 +65,7 @@ pub async fn plan_epoch(
         run_id: run_id.into(),
         epoch,
         repo: request.repo.clone(),
-        order: request.order(),
+        order: request.order(lake, run_id, epoch),
     };
     register_tables(lake, context, run, base).await?;
     // The diff tells the truth about deletions only when it starts where the lake is.
@@ -93,7 +94,7 @@ pub async fn plan_epoch(
         scope: request.scope.clone(),
         complete: request.complete,
         settings_hash: request.settings_hash(),
-        source: request.source.name().into(),
+        source: spec.order.source.name().into(),
         version: env!("CARGO_PKG_VERSION").into(),
         started_at,
     };
@@ -113,7 +114,11 @@ pub async fn plan_epoch(
     let counts = counts(files, &extracted, &sticky, deleted);
     let complete_datasets = complete_datasets(base, request, follows, &summary.changed_lanes);
     let tasks = summary.files.iter().map(|(shard, _)| shard.clone()).collect();
-    let plan = EpochPlan { tasks, complete_datasets, counts, ..plan }.publish(lake).await?;
+    let plan = EpochPlan { tasks, complete_datasets, counts, ..plan };
+    if request.staged {
+        staging::stage(lake, context, &plan, request).await?;
+    }
+    let plan = plan.publish(lake).await?;
     let todo = files.iter().filter(|file| file.included && extracted.contains(&file.file_id));
     let work = todo.fold(Work::default(), |work, file| Work { files: work.files + 1, bytes: work.bytes + file.size });
     Ok(PlannedEpoch { plan, spec, work, artifacts })
@@ -126,7 +131,7 @@ pub fn resumed_epoch(lake: &Lake, plan: EpochPlan, request: &RunRequest) -> Plan
         run_id: plan.run_id.clone(),
         epoch: plan.epoch,
         repo: plan.repo.clone(),
-        order: request.order(),
+        order: request.order(lake, &plan.run_id, plan.epoch),
     };
     PlannedEpoch { plan, spec, work: Work::default(), artifacts: vec![] }
 }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lode_facts::extract::{FileRequest, GroupOutput};
+use bytes::Bytes;
+use lode_facts::extract::{FileRequest, GroupOutput, LaneStatus};
+use lode_facts::file::FileMeta;
 use lode_facts::options::{Limits, Options};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +27,13 @@ pub enum ContentSource {
         /// Directories of linked worktrees, whose files lie below `.worktrees/<name>/`.
         linked: BTreeMap<String, PathBuf>,
     },
+    /// From packs on the lake, see [`crate::staging`].
+    Staged {
+        /// Address of the lake.
+        lake: String,
+        /// Folder of the packs.
+        folder: String,
+    },
     /// From the object database of a git repository the executor can reach, by blob id.
     Git {
         /// The repository.
@@ -37,6 +46,7 @@ impl ContentSource {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Shared { .. } => "shared",
+            Self::Staged { .. } => "staged",
             Self::Git { .. } => "git",
         }
     }
@@ -64,6 +74,17 @@ pub struct GroupCost {
     pub peak_rss: u64,
 }
 
+/// The content of a file, or what is to be said of it instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileContent {
+    /// Its bytes.
+    Bytes(Bytes),
+    /// It is larger than the limit.
+    TooLarge,
+    /// It can't be read: the state its lanes end in.
+    Refused(LaneStatus),
+}
+
 /// The process around the operators.
 #[async_trait]
 pub trait Host: fmt::Debug + Send + Sync {
@@ -85,6 +106,13 @@ pub trait Host: fmt::Debug + Send + Sync {
         limits: &Limits,
         files: Vec<(FileRequest, Vec<u8>)>,
     ) -> std::io::Result<GroupOutput>;
+
+    /// Reads files as they are now, for whoever stages them.
+    ///
+    /// # Errors
+    /// Only when nothing of the source can be read at all.
+    async fn read(&self, source: &ContentSource, files: Vec<FileMeta>, limit: u64)
+    -> std::io::Result<Vec<FileContent>>;
 
     /// Called as work goes on.
     fn observe(&self, _event: &ShardEvent) {}

@@ -39,6 +39,9 @@ pub struct RunRequest {
     pub retried: BTreeSet<(i64, LaneId)>,
     /// Where content comes from.
     pub source: ContentSource,
+    /// Whether executors get it from the lake, and only whoever plans the run reads the source.
+    #[serde(default)]
+    pub staged: bool,
     /// Datasets the run fills.
     pub datasets: Vec<String>,
     /// Options of the extractors.
@@ -57,9 +60,13 @@ impl RunRequest {
         json_hash(&(&self.datasets, &self.options, &self.limits, &self.scope))
     }
 
-    /// How the run extracts.
-    pub fn order(&self) -> ExtractOrder {
-        ExtractOrder { source: self.source.clone(), options: self.options.clone(), limits: self.limits.clone() }
+    /// How an epoch of the run extracts.
+    pub fn order(&self, lake: &Lake, run_id: &str, epoch: u32) -> ExtractOrder {
+        let source = match self.staged {
+            true => ContentSource::Staged { lake: lake.url().to_string(), folder: layout::content(run_id, epoch) },
+            false => self.source.clone(),
+        };
+        ExtractOrder { source, options: self.options.clone(), limits: self.limits.clone() }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod host;
 pub mod inputs;
 pub mod nodes;
 pub mod session;
+pub mod staging;
 pub mod worklist;
 
 pub use error::PlanError;

@@ -59,7 +59,7 @@ pub fn session_state(
 /// # Errors
 /// As [`session_state`].
 pub fn local_context(host: Option<&HostHandle>) -> Result<SessionContext> {
-    Ok(SessionContext::new_with_state(session_state(SessionConfig::new(), Arc::default(), host)?))
+    Ok(SessionContext::new_with_state(session_state(SessionConfig::new(), lode_lake::runtime()?, host)?))
 }
 
 /// Hash of the settings a plan was made under.

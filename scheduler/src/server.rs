@@ -123,7 +123,7 @@ impl SchedulerOptions {
 
     /// A scheduler of Lode's plans.
     pub fn lode(wire: &Wire) -> Self {
-        let session = Arc::new(|config: SessionConfig| session_state(config, Arc::default(), None));
+        let session = Arc::new(|config: SessionConfig| session_state(config, lode_lake::runtime()?, None));
         let config = Arc::new(|| configure(SessionConfig::new(), None));
         Self { wire: wire.clone(), ..Self::new(session, config, codecs()) }
     }

@@ -5,6 +5,7 @@ usage: readers.py LAKE TABLE...    prints {table: {reader: rows}} as JSON
 
 import importlib.resources
 import json
+import os
 import sys
 
 import deltalake
@@ -13,10 +14,16 @@ import polars
 
 
 def duckdb_with_delta():
-    package = importlib.resources.files("duckdb_extension_delta")
-    extension = package / "extensions" / f"v{duckdb.__version__}" / "delta.duckdb_extension"
     connection = duckdb.connect()
-    connection.execute(f"LOAD '{extension}'")
+    for name in ("httpfs", "delta"):
+        package = importlib.resources.files(f"duckdb_extension_{name}")
+        connection.execute(f"LOAD '{package}/extensions/v{duckdb.__version__}/{name}.duckdb_extension'")
+    if "AWS_ENDPOINT_URL" in os.environ:
+        endpoint = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
+        connection.execute(
+            f"""CREATE SECRET (TYPE S3, KEY_ID 'test', SECRET 'test', REGION 'us-east-1',
+                URL_STYLE 'path', USE_SSL false, ENDPOINT '{endpoint}')"""
+        )
     return connection
 
 

@@ -9,6 +9,7 @@ pub mod command;
 pub mod lake;
 pub mod releases;
 pub mod repo;
+pub mod s3;
 pub mod tables;
 #[path = "../oracles/venv.rs"]
 pub mod venv;

@@ -15,7 +15,7 @@ use super::cluster::ClusterArgs;
 use super::values::{Bytes, FailOn};
 use super::{Exit, Failure, LakeArg, Outcome, Output, datasets, text};
 use crate::report::{Phase, Progress, RunError, RunObserver, RunState, RunSummary, observer};
-use crate::run::{self, ExtractRequest, Place};
+use crate::run::{self, ExtractRequest, Place, Source};
 
 const EXTRACT_EXAMPLES: &str = "\
 Examples:
@@ -100,6 +100,10 @@ pub(super) struct ExtractArgs {
     /// How much it optimizes, as `python -O` counts it
     #[arg(long, value_name = "LEVEL", default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..=2))]
     python_optimize: i32,
+    /// How content reaches executors: shared (they read the directory), staged (through the lake),
+    /// git (from the repository's objects, with --ref), or git=PATH (where executors find it)
+    #[arg(long, value_name = "shared|staged|git[=PATH]")]
+    source: Option<Source>,
     /// Id of the run, to resume it by [default: a new one]
     #[arg(long, value_name = "ID")]
     run_id: Option<String>,
@@ -189,6 +193,7 @@ impl ExtractArgs {
             datasets: chosen,
             run_id: self.run_id.clone(),
             place: self.work.place(&self.cluster, detach)?,
+            source: self.source.clone(),
             shards: self.shards,
             options,
             limits: Limits {

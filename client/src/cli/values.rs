@@ -5,6 +5,8 @@ use std::str::FromStr;
 use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use lode_lake::snapshot::Pin;
 
+use crate::run::Source;
+
 /// A number of bytes: `4096`, `64k`, `2M`, `1G`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bytes(pub(super) u64);
@@ -23,6 +25,20 @@ impl FromStr for Bytes {
         };
         let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(1 << shift)).filter(|n| *n > 0);
         bytes.map(Self).ok_or_else(|| "give a number of bytes, such as 65536, 64k, 16M or 1G".into())
+    }
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            None if text == "shared" => Ok(Self::Shared),
+            None if text == "staged" => Ok(Self::Staged),
+            None if text == "git" => Ok(Self::Git { repository: None }),
+            Some(("git", path)) if !path.is_empty() => Ok(Self::Git { repository: Some(path.into()) }),
+            _ => Err("give `shared`, `staged`, `git`, or `git=` and where executors find the repository".into()),
+        }
     }
 }
 

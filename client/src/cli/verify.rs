@@ -139,6 +139,7 @@ async fn request(
             .collect(),
         run_id: None,
         place: Place::here(),
+        source: None,
         shards: None,
         options: asked.options,
         limits: asked.limits,

@@ -171,7 +171,9 @@ impl RemoteCluster {
         // Whatever is wrong with the address or the token is said before the repository is scanned.
         client.about().await?;
         let config = wire.apply(SessionConfig::new());
-        let context = SessionContext::new_with_state(session_state(config, Arc::default(), None)?);
+        // Whoever plans a run reads the content that it stages.
+        let host = HostHandle(Arc::new(LocalHost::new(1, None)));
+        let context = SessionContext::new_with_state(session_state(config, lode_lake::runtime()?, Some(&host))?);
         Ok(Self { client, context, detach })
     }
 
@@ -277,7 +279,7 @@ impl EmbeddedCluster {
         let executor = cluster::start(options).await?;
 
         let config = wire.apply(SessionConfig::new());
-        let context = SessionContext::new_with_state(session_state(config, Arc::default(), Some(&handle))?);
+        let context = SessionContext::new_with_state(session_state(config, lode_lake::runtime()?, Some(&handle))?);
         Ok(Self { scheduler, executor, host, codecs, wire, context })
     }
 

@@ -23,7 +23,7 @@ use lode_plan::host::{ContentSource, ShardEvent};
 use lode_plan::inputs::{KeptRun, RunRequest, inputs, kept_files};
 
 pub use cluster::{Cluster, EmbeddedCluster, Ended, Place, ended, follow};
-pub use request::ExtractRequest;
+pub use request::{ExtractRequest, Source};
 
 use crate::report::{Phase, Progress, RunError, RunObserver, RunState, RunSummary};
 use crate::scan::{Scan, ScanCache, ScanError, ScanOptions, scan};
@@ -162,7 +162,7 @@ impl Run {
         let base = Base::load(lake, &scanned.repo).await?;
         check_origin(&base, &scanned)?;
         let retried = retry::retried(lake, &scanned.repo).await?;
-        let asked = run_request(&request, &scanned, retried);
+        let asked = run_request(&request, &scanned, retried)?;
         let metas: Vec<_> = scanned.files.into_iter().map(|file| file.meta).collect();
         let inputs = inputs(&asked, &metas)?;
         drop(metas);
@@ -433,13 +433,27 @@ fn scan_options(request: &ExtractRequest, lake: &Lake) -> ScanOptions {
     }
 }
 
-fn run_request(request: &ExtractRequest, scanned: &Scan, retried: BTreeSet<(i64, LaneId)>) -> RunRequest {
-    let source = match scanned.objects() {
-        Some(repository) => ContentSource::Git { repository: repository.to_owned() },
-        None => ContentSource::Shared { root: scanned.root.clone(), linked: scanned.worktrees.clone() },
+fn run_request(
+    request: &ExtractRequest,
+    scanned: &Scan,
+    retried: BTreeSet<(i64, LaneId)>,
+) -> Result<RunRequest, Refusal> {
+    let source = match (scanned.objects(), &request.source) {
+        (Some(_), Some(Source::Shared)) => {
+            return Err(Refusal::new("a commit is in no directory that could be shared", "use --source git or staged"));
+        }
+        (None, Some(Source::Git { .. })) => {
+            let hint = "name a commit with --ref, or use --source shared or staged";
+            return Err(Refusal::new("the files of a work tree need not be in git's objects", hint));
+        }
+        (Some(_), Some(Source::Git { repository: Some(elsewhere) })) => {
+            ContentSource::Git { repository: elsewhere.clone() }
+        }
+        (Some(repository), _) => ContentSource::Git { repository: repository.to_owned() },
+        (None, _) => ContentSource::Shared { root: scanned.root.clone(), linked: scanned.worktrees.clone() },
     };
     let gone = scanned.deleted.iter().map(|path| lode_facts::hash::file_id(&scanned.repo, path.as_bytes()));
-    RunRequest {
+    Ok(RunRequest {
         repo: scanned.repo.clone(),
         origin: scanned.origin.clone(),
         git_commit: scanned.git_commit.clone(),
@@ -448,6 +462,11 @@ fn run_request(request: &ExtractRequest, scanned: &Scan, retried: BTreeSet<(i64,
         gone: gone.collect(),
         retried,
         source,
+        // Executors elsewhere can be sure to reach the lake and nothing else.
+        staged: match &request.source {
+            Some(source) => *source == Source::Staged,
+            None => request.place.scheduler().is_some(),
+        },
         datasets: request.datasets.iter().map(|name| (*name).to_owned()).collect(),
         options: request.options.clone(),
         limits: request.limits.clone(),
@@ -460,5 +479,5 @@ fn run_request(request: &ExtractRequest, scanned: &Scan, retried: BTreeSet<(i64,
             "worktrees": request.worktrees,
         }),
         shards: request.shards,
-    }
+    })
 }

@@ -6,6 +6,20 @@ use lode_facts::options::{Limits, Options};
 
 use super::Place;
 
+/// How the content of files reaches executors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// They read the directory.
+    Shared,
+    /// They read packs on the lake, which this process fills.
+    Staged,
+    /// They read git's objects, where the scan is of a commit.
+    Git {
+        /// Where executors find the repository, if it isn't where this process does.
+        repository: Option<PathBuf>,
+    },
+}
+
 /// Everything `lode extract` can ask for, checked for form but not against the repository.
 #[derive(Debug, Clone)]
 pub struct ExtractRequest {
@@ -33,6 +47,8 @@ pub struct ExtractRequest {
     pub run_id: Option<String>,
     /// Where the run is executed.
     pub place: Place,
+    /// How content reaches executors; from where the scan read it when not given.
+    pub source: Option<Source>,
     /// Number of shards, against the planner's own choice; for tests.
     pub shards: Option<usize>,
     /// Options of the extractors.

@@ -1,18 +1,21 @@
-//! The bytes of files: from a directory, never outside it, or from the objects of a git repository.
+//! The bytes of files: from a directory, never outside it, from the objects of a git repository, or from the lake.
 
 mod beneath;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use beneath::{Beneath, open_directory, stat};
 use bytes::Bytes;
+use lode_facts::extract::LaneStatus;
 use lode_facts::file::FileMeta;
-use lode_plan::host::ContentSource;
+use lode_plan::host::{ContentSource, FileContent};
+use lode_plan::staging::Staged;
 
 use crate::worker::Content;
+use rustix::io::Errno;
 
 /// Opens content by a scan's record. Shared by the groups of a run.
 pub enum ContentReader {
@@ -23,6 +26,8 @@ pub enum ContentReader {
         /// By name.
         linked: BTreeMap<String, Mutex<Beneath>>,
     },
+    /// From packs on the lake.
+    Staged(Staged),
     /// From git's objects.
     Git(Box<gix::ThreadSafeRepository>),
 }
@@ -31,6 +36,7 @@ impl std::fmt::Debug for ContentReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Shared { .. } => "ContentReader::Shared",
+            Self::Staged(_) => "ContentReader::Staged",
             Self::Git(_) => "ContentReader::Git",
         })
     }
@@ -40,14 +46,15 @@ impl ContentReader {
     /// A reader of a source.
     ///
     /// # Errors
-    /// If the directory or repository can't be opened here.
-    pub fn open(source: &ContentSource) -> io::Result<Self> {
+    /// If the directory, repository or lake can't be opened here.
+    pub async fn open(source: &ContentSource) -> io::Result<Self> {
         match source {
             ContentSource::Shared { root, linked } => {
                 let open = |path: &Path| Beneath::new(path).map(Mutex::new);
                 let linked = linked.iter().map(|(name, path)| Ok((name.clone(), open(path)?)));
                 Ok(Self::Shared { root: open(root)?, linked: linked.collect::<io::Result<_>>()? })
             }
+            ContentSource::Staged { lake, folder } => Ok(Self::Staged(Staged::open(lake, folder).await?)),
             ContentSource::Git { repository } => {
                 let options = gix::open::Options::isolated().open_path_as_is(false);
                 let repository = gix::ThreadSafeRepository::open_opts(repository, options).map_err(io::Error::other)?;
@@ -56,12 +63,35 @@ impl ContentReader {
         }
     }
 
-    /// The content of a regular file, at most one byte more than `limit`.
+    /// The contents of regular files, in their order: each, or why it can't be read. What is larger than `limit` may end
+    /// one byte after it.
     ///
     /// # Errors
+    /// If the lake fails.
+    pub async fn read(
+        self: &Arc<Self>,
+        files: Vec<FileMeta>,
+        limit: u64,
+    ) -> io::Result<Vec<Result<Content, LaneStatus>>> {
+        let Self::Staged(staged) = self.as_ref() else {
+            let reader = Arc::clone(self);
+            let read =
+                move || files.iter().map(|file| reader.read_one(file, limit).map_err(|e| unreadable(&e))).collect();
+            return tokio::task::spawn_blocking(read).await.map_err(io::Error::other);
+        };
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        let contents = staged.read(&paths).await?.into_iter().map(|content| match content {
+            FileContent::Bytes(bytes) => Ok(Content::Bytes(bytes)),
+            FileContent::TooLarge => Ok(Content::Bytes(larger_than(limit))),
+            FileContent::Refused(status) => Err(status),
+        });
+        Ok(contents.collect())
+    }
+
     /// `NotFound` when it vanished since the scan; otherwise why it can't be read.
-    pub fn read(&self, file: &FileMeta, limit: u64) -> io::Result<Content> {
+    fn read_one(&self, file: &FileMeta, limit: u64) -> io::Result<Content> {
         match self {
+            Self::Staged(_) => Err(io::Error::other("staged content is read from the lake")),
             Self::Shared { root, linked } => {
                 let path = file.path_bytes.as_deref().unwrap_or(file.path.as_bytes());
                 let (root, path) = below_linked(linked, path).unwrap_or((root, path));
@@ -73,19 +103,28 @@ impl ContentReader {
                 let repository = repository.to_thread_local();
                 let header = repository.find_header(id).map_err(io::Error::other)?;
                 if header.size() > limit {
-                    // The pool refuses what is larger than the limit; it need not be unpacked for that.
-                    return Ok(Content::Bytes(Bytes::from(vec![
-                        0;
-                        usize::try_from(limit)
-                            .unwrap_or(usize::MAX)
-                            .saturating_add(1)
-                    ])));
+                    return Ok(Content::Bytes(larger_than(limit)));
                 }
                 let object = repository.find_object(id).map_err(io::Error::other)?;
                 Ok(Content::Bytes(Bytes::from(object.detach().data)))
             }
         }
     }
+}
+
+/// The pool refuses what is larger than the limit; what it is need not be fetched for that.
+fn larger_than(limit: u64) -> Bytes {
+    Bytes::from(vec![0; usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1)])
+}
+
+fn unreadable(error: &io::Error) -> LaneStatus {
+    let reason = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "vanished",
+        io::ErrorKind::InvalidInput => "replaced",
+        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => "replaced",
+        _ => "unreadable",
+    };
+    LaneStatus::Failed { reason: reason.into(), message: error.to_string() }
 }
 
 fn below_linked<'a>(

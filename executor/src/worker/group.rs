@@ -101,12 +101,17 @@ fn pack_content(draft: &mut Draft, content: Option<&Content>, limits: &Limits) -
             Ok(range) if range.end - range.start > limits.file_bytes => return Ok(Err(too_large(limits))),
             Ok(range) => range,
             Err(error) => {
-                let message = format!("can't read the file: {}", error.kind());
-                return Ok(Err(LaneStatus::Failed { reason: "unreadable".into(), message }));
+                return Ok(Err(unread(&error)));
             }
         },
     };
     Ok(Ok(Some(range)))
+}
+
+/// What is said of a file that was opened and can't be read.
+pub fn unread(error: &io::Error) -> LaneStatus {
+    let message = format!("can't read the file: {}", error.kind());
+    LaneStatus::Failed { reason: "unreadable".into(), message }
 }
 
 fn too_large(limits: &Limits) -> LaneStatus {

@@ -25,7 +25,7 @@ mod verdict;
 
 pub use child::{ARGUMENT, worker_main};
 pub use fault::{Fault, FaultKind};
-pub use group::{Content, GroupResult};
+pub use group::{Content, GroupResult, unread};
 pub use pool::{PoolConfig, WorkerPool};
 pub(crate) use verdict::tidy;
 

@@ -1,0 +1,274 @@
+//! Content that travels through the lake: what an epoch's worklist wants of files, packed by whoever plans it, so that
+//! executors need to reach nothing else.
+//!
+//! ```text
+//! <folder>/<pack>.pack   contents, one after the other
+//! <folder>/<pack>.json   where the content of each file of a range of paths lies
+//! <folder>/index.json    the packs and their first paths; created last: a folder with it is complete
+//! ```
+//!
+//! Packs follow the order of paths, as the worklist does, so that a shard's files lie side by side. Equal contents are
+//! stored once an epoch.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use datafusion::prelude::SessionContext;
+use lode_facts::extract::LaneStatus;
+use lode_facts::file::{FileKind, FileMeta};
+use lode_lake::layout;
+use lode_lake::plan::EpochPlan;
+use lode_lake::store::Lake;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::PlanError;
+use crate::host::{ContentSource, FileContent, HostHandle};
+use crate::inputs::RunRequest;
+use crate::worklist::{Action, work_rows};
+
+/// Content of a pack, about.
+const PACK_BYTES: usize = 16 << 20;
+/// Content and files that are read at a time.
+const READ_BYTES: i64 = 4 << 20;
+const READ_FILES: usize = 256;
+/// Tables of packs that a reader keeps.
+const KEPT_TABLES: usize = 16;
+
+/// Where the content of a file lies, or what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Entry {
+    Bytes { pack: String, start: u64, end: u64 },
+    TooLarge,
+    Refused(LaneStatus),
+}
+
+/// The packs in order, each with the path of its first file.
+type Index = Vec<(String, String)>;
+/// The files of a pack by path.
+type Table = BTreeMap<String, Entry>;
+
+/// Puts the content that an epoch's worklist wants onto the lake, unless that was done.
+///
+/// # Errors
+/// If the source or the lake can't be read, or the lake takes no more.
+pub async fn stage(
+    lake: &Lake,
+    context: &SessionContext,
+    plan: &EpochPlan,
+    request: &RunRequest,
+) -> Result<(), PlanError> {
+    let folder = layout::content(&plan.run_id, plan.epoch);
+    if lake.get(&format!("{folder}/index.json")).await?.is_some() {
+        return Ok(());
+    }
+    let host = context.state().config().get_extension::<HostHandle>();
+    let host = host.ok_or_else(|| PlanError::worklist("this process can't read content: it has no host".into()))?;
+    let mut packer = Packer::new(lake, &host, request, folder);
+    for shard in &plan.tasks {
+        let path = layout::worklist(&plan.run_id, plan.epoch, shard);
+        let bytes = lake.get(&path).await?.ok_or_else(|| PlanError::worklist(format!("{path} is missing")))?;
+        for batch in ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()? {
+            for row in work_rows(&batch?)?.1 {
+                let meta = row.meta.filter(|meta| meta.included && meta.kind == FileKind::File);
+                if let Some(meta) = meta.filter(|_| row.action != Action::Delete) {
+                    packer.want(meta).await?;
+                }
+            }
+        }
+    }
+    packer.finish().await
+}
+
+/// Removes content that was read for the last time. What is left, `lode maintain` takes.
+pub async fn clear(lake: &Lake, source: &ContentSource) {
+    let ContentSource::Staged { folder, .. } = source else { return };
+    if let Err(error) = lake.remove_all(folder).await {
+        tracing::warn!(folder, error = &error as &dyn std::error::Error, "staged content is left behind");
+    }
+}
+
+struct Packer<'a> {
+    lake: &'a Lake,
+    host: &'a HostHandle,
+    request: &'a RunRequest,
+    folder: String,
+    /// Files that are read next, in order.
+    wanted: Vec<FileMeta>,
+    wanted_bytes: i64,
+    last: Option<i64>,
+    /// The pack at hand.
+    pack: String,
+    bytes: Vec<u8>,
+    table: Table,
+    index: Index,
+    stored: HashMap<[u8; 32], (String, u64, u64)>,
+}
+
+impl<'a> Packer<'a> {
+    fn new(lake: &'a Lake, host: &'a HostHandle, request: &'a RunRequest, folder: String) -> Self {
+        Self {
+            lake,
+            host,
+            request,
+            folder,
+            wanted: vec![],
+            wanted_bytes: 0,
+            last: None,
+            pack: pack_name(),
+            bytes: vec![],
+            table: Table::new(),
+            index: Index::new(),
+            stored: HashMap::new(),
+        }
+    }
+
+    async fn want(&mut self, meta: FileMeta) -> Result<(), PlanError> {
+        // A file has a row a lane.
+        if self.last.replace(meta.file_id) == Some(meta.file_id) {
+            return Ok(());
+        }
+        self.wanted_bytes += meta.size;
+        self.wanted.push(meta);
+        if self.wanted_bytes >= READ_BYTES || self.wanted.len() >= READ_FILES {
+            self.read().await?;
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<(), PlanError> {
+        self.wanted_bytes = 0;
+        let wanted = std::mem::take(&mut self.wanted);
+        let paths: Vec<String> = wanted.iter().map(|meta| meta.path.clone()).collect();
+        let read = self.host.0.read(&self.request.source, wanted, self.request.limits.file_bytes).await;
+        let contents = read.map_err(datafusion::error::DataFusionError::IoError)?;
+        for (path, content) in paths.into_iter().zip(contents) {
+            let entry = match content {
+                FileContent::Bytes(bytes) => self.store(&bytes),
+                FileContent::TooLarge => Entry::TooLarge,
+                FileContent::Refused(status) => Entry::Refused(status),
+            };
+            self.table.insert(path, entry);
+            if self.bytes.len() >= PACK_BYTES {
+                self.close().await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, bytes: &Bytes) -> Entry {
+        let start = self.bytes.len() as u64;
+        let range = || (self.pack.clone(), start, start + bytes.len() as u64);
+        let mut new = false;
+        let stored = self.stored.entry(Sha256::digest(bytes).into());
+        let (pack, start, end) = stored
+            .or_insert_with(|| {
+                new = true;
+                range()
+            })
+            .clone();
+        if new {
+            self.bytes.extend_from_slice(bytes);
+        }
+        Entry::Bytes { pack, start, end }
+    }
+
+    async fn close(&mut self) -> Result<(), PlanError> {
+        let Some((first, _)) = self.table.first_key_value() else { return Ok(()) };
+        let pack = std::mem::replace(&mut self.pack, pack_name());
+        self.index.push((first.clone(), pack.clone()));
+        let path = format!("{}/{pack}", self.folder);
+        self.lake.put_new(&format!("{path}.pack"), std::mem::take(&mut self.bytes).into()).await?;
+        self.lake.put_new_json(&format!("{path}.json"), &std::mem::take(&mut self.table)).await?;
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<(), PlanError> {
+        self.read().await?;
+        self.close().await?;
+        // Another planner of the epoch may have been faster: its packs are as good.
+        self.lake.put_new_json(&format!("{}/index.json", self.folder), &self.index).await?;
+        Ok(())
+    }
+}
+
+fn pack_name() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// Reads staged content.
+#[derive(Debug)]
+pub struct Staged {
+    lake: Lake,
+    folder: String,
+    index: Index,
+    tables: Mutex<BTreeMap<String, Arc<Table>>>,
+}
+
+impl Staged {
+    /// Opens a folder of a lake.
+    ///
+    /// # Errors
+    /// If it isn't there or can't be read.
+    pub async fn open(lake: &str, folder: &str) -> io::Result<Self> {
+        let lake = Lake::open(lake).await.map_err(io::Error::other)?;
+        let index = lake.require_json(&format!("{folder}/index.json")).await.map_err(io::Error::other)?;
+        Ok(Self { lake, folder: folder.to_owned(), index, tables: Mutex::default() })
+    }
+
+    /// The contents of files, in their order.
+    ///
+    /// # Errors
+    /// If the lake can't be read, or holds no content of such a file.
+    pub async fn read(&self, paths: &[&str]) -> io::Result<Vec<FileContent>> {
+        let mut contents: Vec<Option<FileContent>> = vec![None; paths.len()];
+        let mut wanted: BTreeMap<String, Vec<(usize, Range<u64>)>> = BTreeMap::new();
+        for (place, path) in paths.iter().enumerate() {
+            let table = self.table(path).await?;
+            match table.get(*path) {
+                Some(Entry::Bytes { pack, start, end }) => {
+                    wanted.entry(pack.clone()).or_default().push((place, *start..*end));
+                }
+                Some(Entry::TooLarge) => contents[place] = Some(FileContent::TooLarge),
+                Some(Entry::Refused(status)) => contents[place] = Some(FileContent::Refused(status.clone())),
+                None => return Err(io::Error::other(format!("no content of {path:?} was staged"))),
+            }
+        }
+        for (pack, places) in wanted {
+            let ranges: Vec<Range<u64>> = places.iter().map(|(_, range)| range.clone()).collect();
+            let path = format!("{}/{pack}.pack", self.folder);
+            let read = self.lake.get_ranges(&path, &ranges).await.map_err(io::Error::other)?;
+            for ((place, _), bytes) in places.into_iter().zip(read) {
+                contents[place] = Some(FileContent::Bytes(bytes));
+            }
+        }
+        Ok(contents.into_iter().map(|content| content.expect("every place was filled")).collect())
+    }
+
+    async fn table(&self, path: &str) -> io::Result<Arc<Table>> {
+        let after = self.index.partition_point(|(first, _)| first.as_str() <= path);
+        let Some((_, pack)) = after.checked_sub(1).and_then(|place| self.index.get(place)) else {
+            return Err(io::Error::other(format!("no content of {path:?} was staged")));
+        };
+        if let Some(table) = self.tables().get(pack) {
+            return Ok(Arc::clone(table));
+        }
+        let read = self.lake.require_json::<Table>(&format!("{}/{pack}.json", self.folder)).await;
+        let table = Arc::new(read.map_err(io::Error::other)?);
+        let mut tables = self.tables();
+        if tables.len() >= KEPT_TABLES {
+            tables.pop_first();
+        }
+        tables.insert(pack.clone(), Arc::clone(&table));
+        Ok(table)
+    }
+
+    fn tables(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Table>>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
