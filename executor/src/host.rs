@@ -16,6 +16,9 @@ use lode_plan::host::{ContentSource, ExtractOrder, FileContent, GroupCost, Host,
 use crate::content::ContentReader;
 use crate::worker::{Content, PoolConfig, WorkerError, WorkerPool, unread};
 
+/// Readers of sources that are kept open.
+const READERS: usize = 16;
+
 /// Hears of progress.
 pub type Listener = Arc<dyn Fn(&ShardEvent) + Send + Sync>;
 
@@ -65,6 +68,10 @@ impl LocalHost {
         }
         let reader = Arc::new(ContentReader::open(source).await?);
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each epoch that stages is a source of its own; a reader that went is opened again.
+        if readers.len() >= READERS {
+            readers.pop_first();
+        }
         Ok(Arc::clone(readers.entry(key).or_insert(reader)))
     }
 
