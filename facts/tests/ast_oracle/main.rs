@@ -4,7 +4,7 @@
 //! `LODE_ORACLES=all` it is every interpreter that is found ([`python::Python::all`]), mutants of the libraries
 //! (`LODE_MUTANTS` a version, from `LODE_SEED` on), and the Python files below `LODE_PYTHON_CORPUS`.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and says what it compared")]
 
 mod compare;
 mod mutants;
