@@ -81,7 +81,7 @@ pub enum Cluster {
     /// Inside this process.
     Embedded(Box<EmbeddedCluster>),
     /// Elsewhere.
-    Remote(RemoteCluster),
+    Remote(Box<RemoteCluster>),
 }
 
 impl Cluster {
@@ -95,7 +95,7 @@ impl Cluster {
                 Self::Embedded(Box::new(EmbeddedCluster::start(super::workers(workers), Some(listener)).await?))
             }
             Place::Remote { scheduler, wire, detach } => {
-                Self::Remote(RemoteCluster::connect(&scheduler, &wire, detach).await?)
+                Self::Remote(Box::new(RemoteCluster::connect(&scheduler, &wire, detach).await?))
             }
         })
     }
