@@ -1,4 +1,5 @@
 //! Whatever is written is read back, by the reader of another library than the encoders.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not known as tests")]
 
 use std::sync::Arc;
 
