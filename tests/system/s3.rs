@@ -155,7 +155,8 @@ fn secrets_are_in_no_lake_log_or_message() {
     // The server repeats the token in its refusal, as S3 does.
     s3.lock();
     let refused = Output::of(&mut s3.command("verify", "a")).fails_with(&["InvalidToken", "permissions"]);
-    quiet(refused.to_string().as_bytes(), "the error");
+    quiet(refused.stderr.as_bytes(), "the error");
+    quiet(refused.stdout.as_bytes(), "what is printed with it");
     let refused = Output::of(&mut s3.extraction("a", repo.root(), &["--log-level", "debug"]));
     assert_eq!(refused.code, Some(1), "{refused}");
     quiet(refused.stderr.as_bytes(), "the log of a refused run");
