@@ -50,7 +50,9 @@ pub enum Fault {
     Hidden,
 }
 
-const FAULTS: [Fault; 5] = [Fault::Failed, Fault::SlowDown, Fault::Silent, Fault::Lost, Fault::Hidden];
+/// How often each of them is chosen: a silence costs seconds.
+const FAULTS: [(Fault, u64); 5] =
+    [(Fault::Failed, 4), (Fault::SlowDown, 4), (Fault::Lost, 4), (Fault::Hidden, 4), (Fault::Silent, 1)];
 
 #[derive(Default)]
 struct State {
@@ -209,7 +211,13 @@ impl Proxy {
         if seen % 4 > 2 || dice % 1000 >= of_thousand {
             return None;
         }
-        let fault = FAULTS[(dice / 1000) as usize % FAULTS.len()];
+        let all: u64 = FAULTS.iter().map(|(_, weight)| weight).sum();
+        let mut chosen = dice / 1000 % all;
+        let (fault, _) = FAULTS.iter().copied().find(|(_, weight)| {
+            let found = chosen < *weight;
+            chosen = chosen.saturating_sub(*weight);
+            found
+        })?;
         *state.broken.entry(fault).or_default() += 1;
         Some(fault)
     }
