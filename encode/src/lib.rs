@@ -14,9 +14,11 @@ mod ids;
 mod integers;
 mod levels;
 mod pages;
+mod rows;
 mod settings;
 mod texts;
 mod writer;
 
-pub use settings::{GROUP_ROWS, properties};
+pub use rows::{EncodedRows, Rows, RowsEncoder, group_range, has_columns, with_words};
+pub use settings::{GROUP_ROWS, LEAST_GROUP_ROWS, properties};
 pub use writer::FileWriter;

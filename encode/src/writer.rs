@@ -3,17 +3,18 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
-use parquet::errors::Result;
+use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::writer::SerializedFileWriter;
 use zstd::bulk::Compressor;
 
 use crate::chunk::Chunk;
 use crate::pages::compressor;
+use crate::rows::EncodedRows;
 use crate::settings::{GROUP_BYTES, GROUP_ROWS, properties};
 
 /// A Parquet file being written, on the calling thread. Memory holds one row group.
@@ -32,10 +33,14 @@ impl<W: Write + Send> FileWriter<W> {
     /// # Errors
     /// If a type has no place in Parquet, or the sink refuses the head of the file.
     pub fn new(sink: W, schema: SchemaRef) -> Result<Self> {
+        Self::with_compressor(sink, schema, compressor()?)
+    }
+
+    pub(crate) fn with_compressor(sink: W, schema: SchemaRef, compressor: Compressor<'static>) -> Result<Self> {
         let parquet_schema = ArrowSchemaConverter::new().convert(&schema)?;
         let file = SerializedFileWriter::new(sink, parquet_schema.root_schema_ptr(), Arc::new(properties(&schema)))?;
         let general = ArrowRowGroupWriterFactory::new(&file, schema.clone());
-        Ok(Self { file, schema, general, compressor: compressor()?, group: vec![], rows: 0 })
+        Ok(Self { file, schema, general, compressor, group: vec![], rows: 0 })
     }
 
     /// Appends rows. Text may come with a dictionary, another one in every batch.
@@ -61,6 +66,39 @@ impl<W: Write + Send> FileWriter<W> {
         Ok(())
     }
 
+    /// Appends rows that are encoded already, as row groups of their own. The columns that the file has before theirs are
+    /// given by `first`.
+    ///
+    /// # Errors
+    /// If the rows have other columns than the file, or the sink fails.
+    pub fn append(&mut self, first: &[ArrayRef], rows: &EncodedRows) -> Result<()> {
+        if first.iter().any(|column| column.len() != rows.rows()) {
+            return Err(ParquetError::General("the columns differ in length".into()));
+        }
+        self.end_group()?;
+        let leaves = self.file.schema_descr().columns().to_vec();
+        let mut start = 0;
+        for (count, columns) in rows.groups() {
+            let mut encoded = Vec::with_capacity(first.len());
+            for ((field, leaf), column) in self.schema.fields().iter().zip(&leaves).zip(first) {
+                let unfit = || ParquetError::General(format!("column `{}` can't precede encoded ones", field.name()));
+                let mut chunk = Chunk::of(field, leaf).ok_or_else(unfit)?;
+                chunk.write(field, &column.slice(start, count), &mut self.compressor)?;
+                encoded.push(chunk);
+            }
+            let mut group = self.file.next_row_group()?;
+            for chunk in encoded {
+                chunk.append(&mut group, &mut self.compressor)?;
+            }
+            for close in columns {
+                group.append_column(rows.bytes(), close)?;
+            }
+            group.close()?;
+            start += count;
+        }
+        Ok(())
+    }
+
     /// Bytes of the row group under construction.
     pub fn bytes(&self) -> usize {
         self.group.iter().map(Chunk::bytes).sum()
@@ -81,7 +119,7 @@ impl<W: Write + Send> FileWriter<W> {
         Ok(())
     }
 
-    fn end_group(&mut self) -> Result<()> {
+    pub(crate) fn end_group(&mut self) -> Result<()> {
         if self.group.is_empty() {
             return Ok(());
         }
@@ -101,6 +139,10 @@ impl<W: Write + Send> FileWriter<W> {
     pub fn finish(&mut self) -> Result<(ParquetMetaData, usize)> {
         self.end_group()?;
         Ok((self.file.finish()?, self.file.bytes_written()))
+    }
+
+    pub(crate) fn into_compressor(self) -> Compressor<'static> {
+        self.compressor
     }
 
     /// The sink.

@@ -1,5 +1,5 @@
-//! What isolation costs on healthy input: core-seconds of extraction in place and through the pool, over the same
-//! groups, with as many threads as workers.
+//! What isolation costs on healthy input: core-seconds of extraction and encoding in place and through the pool, over the
+//! same groups, with as many threads as workers.
 //!
 //! `cargo run --release -p lode-executor --example isolation_cost -- <directory> [lanes] [workers] [rounds]`
 
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use lode_encode::{LEAST_GROUP_ROWS, RowsEncoder};
 use lode_executor::worker::{ARGUMENT, Content, PoolConfig, WorkerPool, worker_main};
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
 use lode_facts::file::{FileKind, FileMeta};
@@ -133,12 +134,19 @@ fn in_place(groups: &[Group], workers: usize) -> usize {
     let (next, rows) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
         let mut extractor = Extractor::new(&Options::default(), &Limits::default());
+        let mut encoder = RowsEncoder::new().expect("there is memory for a compressor");
         while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
             for (request, content) in group {
                 extractor.extract(request, Some(content));
             }
             let output = extractor.finish().expect("the catalog's types have row hashes");
-            rows.fetch_add(output.tables.iter().map(|(_, batch)| batch.num_rows()).sum(), Ordering::Relaxed);
+            for (dataset, batch) in &output.tables {
+                if batch.num_rows() >= LEAST_GROUP_ROWS {
+                    let encoded = encoder.encode(batch, &dataset.facts_schema()).expect("the catalog's types encode");
+                    std::hint::black_box(encoded);
+                }
+                rows.fetch_add(batch.num_rows(), Ordering::Relaxed);
+            }
         }
     };
     std::thread::scope(|scope| {
@@ -159,7 +167,7 @@ fn through_pool(groups: &[Group], workers: usize) -> usize {
             let content = |content: &Bytes| Some(Content::Bytes(content.clone()));
             let files = group.iter().map(|(request, bytes)| (request.clone(), content(bytes))).collect();
             let result = runtime.block_on(pool.extract(files)).expect("workers start");
-            rows.fetch_add(result.output.tables.iter().map(|(_, batch)| batch.num_rows()).sum(), Ordering::Relaxed);
+            rows.fetch_add(result.output.tables.iter().map(|(_, rows)| rows.rows()).sum(), Ordering::Relaxed);
         }
     };
     std::thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));

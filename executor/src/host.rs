@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use lode_facts::extract::{FileReport, FileRequest, GroupOutput, LaneStatus};
+use lode_facts::extract::{FileReport, FileRequest, LaneStatus};
 use lode_facts::file::{FileKind, FileMeta};
 use lode_facts::options::{Limits, Options};
 use lode_plan::fingerprint::json_hash;
-use lode_plan::host::{ContentSource, ExtractOrder, FileContent, GroupCost, Host, ShardEvent};
+use lode_plan::host::{ContentSource, ExtractOrder, FileContent, GroupCost, GroupFacts, Host, ShardEvent};
 
 use crate::content::ContentReader;
 use crate::worker::{Content, PoolConfig, WorkerError, WorkerPool, unread};
@@ -83,7 +83,7 @@ impl LocalHost {
 
 #[async_trait]
 impl Host for LocalHost {
-    async fn extract(&self, order: &ExtractOrder, files: Vec<FileRequest>) -> io::Result<(GroupOutput, GroupCost)> {
+    async fn extract(&self, order: &ExtractOrder, files: Vec<FileRequest>) -> io::Result<(GroupFacts, GroupCost)> {
         let reader = self.reader(&order.source).await?;
         let with_content = |request: &FileRequest| request.meta.included && request.meta.kind == FileKind::File;
         let metas = files.iter().filter(|request| with_content(request)).map(|request| request.meta.clone()).collect();
@@ -110,7 +110,7 @@ impl Host for LocalHost {
             }
         }
         if readable.is_empty() {
-            return Ok((GroupOutput { files: refused.into_values().collect(), tables: vec![] }, GroupCost::default()));
+            return Ok((GroupFacts { files: refused.into_values().collect(), tables: vec![] }, GroupCost::default()));
         }
         let result = self.pool(&order.options, &order.limits).extract(readable).await.map_err(worker_error)?;
         let slowest = result.slowest.and_then(|(index, time)| Some((*positions.get(index)?, time)));
@@ -126,7 +126,7 @@ impl Host for LocalHost {
         options: &Options,
         limits: &Limits,
         files: Vec<(FileRequest, Vec<u8>)>,
-    ) -> io::Result<GroupOutput> {
+    ) -> io::Result<GroupFacts> {
         let files = files.into_iter().map(|(request, bytes)| (request, Some(Content::Bytes(bytes.into()))));
         let result = self.pool(options, limits).extract(files.collect()).await.map_err(worker_error)?;
         Ok(result.output)

@@ -88,8 +88,9 @@ fn patient_pool(interpreters: Vec<Interpreter>, wall_factor: u32) -> WorkerPool 
     WorkerPool::new(PoolConfig { wall_factor, ..PoolConfig::new(1, options, limits) })
 }
 
-fn table<'r>(result: &'r GroupResult, name: &str) -> &'r RecordBatch {
-    &result.output.tables.iter().find(|(dataset, _)| dataset.name == name).unwrap().1
+fn table(result: &GroupResult, name: &str) -> RecordBatch {
+    let (dataset, rows) = result.output.tables.iter().find(|(dataset, _)| dataset.name == name).unwrap();
+    rows.batch(&dataset.facts_schema()).unwrap()
 }
 
 fn texts(batch: &RecordBatch, column: &str) -> Vec<String> {
@@ -113,13 +114,13 @@ async fn compiled_and_refused() {
     let result = pool(vec![python()]).extract(files).await.unwrap();
     assert!(result.output.files.iter().flat_map(|f| &f.lanes).all(|lane| lane.status == LaneStatus::Extracted));
     let units = table(&result, "bytecode_code_units");
-    assert_eq!(texts(units, "qualname"), ["<module>", "f", "<module>", "<module>"]);
-    assert_eq!(texts(units, "co_filename"), ["a/good.py", "a/good.py", "empty.py", "latin.py"]);
+    assert_eq!(texts(&units, "qualname"), ["<module>", "f", "<module>", "<module>"]);
+    assert_eq!(texts(&units, "co_filename"), ["a/good.py", "a/good.py", "empty.py", "latin.py"]);
     let errors = table(&result, "bytecode_errors");
-    assert_eq!((errors.num_rows(), texts(errors, "stage")), (2, vec!["compile".to_owned(); 2]));
-    assert_eq!(texts(errors, "error_type")[0], "SyntaxError");
-    assert_eq!(texts(errors, "lineno")[0], "1");
-    let argreprs = texts(table(&result, "bytecode_instructions"), "argrepr");
+    assert_eq!((errors.num_rows(), texts(&errors, "stage")), (2, vec!["compile".to_owned(); 2]));
+    assert_eq!(texts(&errors, "error_type")[0], "SyntaxError");
+    assert_eq!(texts(&errors, "lineno")[0], "1");
+    let argreprs = texts(&table(&result, "bytecode_instructions"), "argrepr");
     assert!(argreprs.iter().any(|text| text == "<code object f, file \"a/good.py\", line 1>"), "{argreprs:?}");
     assert!(result.attempts.is_empty());
 }
@@ -143,8 +144,8 @@ async fn side_by_side() {
     let other = Interpreter { version: "3.99.1".into(), ..two.interpreter.clone() };
     let result = pool(vec![one.clone(), other]).extract(vec![file("a.py", "x = 1\n")]).await.unwrap();
     let units = table(&result, "bytecode_code_units");
-    assert_eq!(texts(units, "python_version"), [one.version, "3.99.1".to_owned()]);
-    assert_eq!(texts(units, "ordinal"), ["0", "1"]);
+    assert_eq!(texts(&units, "python_version"), [one.version, "3.99.1".to_owned()]);
+    assert_eq!(texts(&units, "ordinal"), ["0", "1"]);
 }
 
 struct Wrapper {

@@ -155,9 +155,14 @@ pub const SHARD: Column = Column::new(
 );
 
 impl Dataset {
-    /// Schema of the batches a worker sends: the fact columns alone.
+    /// Schema of the batches an extractor makes: the fact columns alone.
     pub fn sent_schema(&self) -> SchemaRef {
         Arc::new(Schema::new(self.columns.iter().map(|c| c.field(c.ty.sent())).collect::<Vec<_>>()))
+    }
+
+    /// Schema of the fact columns alone as files store them.
+    pub fn facts_schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(self.columns.iter().map(|c| c.field(c.ty.stored())).collect::<Vec<_>>()))
     }
 
     /// All columns of the Delta table in order, partition column last.

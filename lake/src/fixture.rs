@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lode_encode::Rows;
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
 use lode_facts::file::{FileKind, FileMeta};
 use lode_facts::hash::file_id;
@@ -152,7 +153,8 @@ impl Repo {
         let rows = paths.len() as u64;
         let task = base.task(plan, plan.shard(shard).unwrap(), rows, digest.text());
         let mut sink = ShardSink::open(self.lake.clone(), task).await.unwrap();
-        sink.apply(changes, output.tables).await.unwrap();
+        let tables = output.tables.into_iter().map(|(dataset, batch)| (dataset, Rows::Plain(batch))).collect();
+        sink.apply(changes, tables).await.unwrap();
         let outcome = TaskOutcome { rows, digest: digest.text(), counts, bytes: 0, stats: TaskStats::default() };
         sink.finish(outcome).await.unwrap();
     }

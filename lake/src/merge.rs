@@ -1,14 +1,11 @@
 //! Copy-on-write of one (table, shard): old rows stream by, those of changed files are replaced, one new file comes out.
 
-use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray, UInt8Array};
+use arrow::array::{ArrayRef, AsArray, DictionaryArray, RecordBatch, StringArray, UInt8Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use deltalake::kernel::{Add, AddCDCFile, Remove};
-use futures::StreamExt;
-use futures::stream::BoxStream;
 use lode_facts::catalog::{Dataset, SHARD};
 use lode_facts::hash::{row_hashes, rows_hash};
 use lode_facts::lane::LaneId;
@@ -19,11 +16,13 @@ use uuid::Uuid;
 use crate::error::{LakeError, Result};
 use crate::layout;
 use crate::manifest::TableOutput;
-use crate::parquet_file::{FileWriter, read_words};
+use crate::new_rows::NewRows;
+use crate::old_rows::{Carried, OldRows};
+use crate::parquet_file::FileWriter;
 use crate::stats::delta_stats;
 use crate::store::Lake;
 use crate::table::now_millis;
-use crate::task::{OldFile, ShardTask, TableTask};
+use crate::task::{ShardTask, TableTask};
 
 /// What the merges of a shard share.
 pub(crate) struct Context {
@@ -51,7 +50,7 @@ pub(crate) struct TableMerge {
     cdc: Option<FileWriter>,
     cdc_path: String,
     /// New rows that wait to be written in one piece with those that follow.
-    pending: Option<(RecordBatch, Range<usize>)>,
+    pending: Option<(Arc<NewRows>, Range<usize>)>,
     started: bool,
     changed: bool,
     output: TableOutput,
@@ -101,13 +100,12 @@ impl TableMerge {
         }
     }
 
-    /// Replaces a file's rows by a range of `new`, which has the columns of the table's files in any encoding. Files must
-    /// come in the order of their paths.
+    /// Replaces a file's rows by a range of `new`. Files must come in the order of their paths.
     pub(crate) fn replace(
         &mut self,
         path: &str,
         replaced: Replaced<'_>,
-        new: Option<(&RecordBatch, Range<usize>)>,
+        new: Option<(&Arc<NewRows>, Range<usize>)>,
     ) -> Result<()> {
         let new = new.filter(|(_, rows)| !rows.is_empty());
         self.start();
@@ -126,8 +124,8 @@ impl TableMerge {
                 for rows in &dropped {
                     self.delete(rows)?;
                 }
-                if let Some((batch, rows)) = new {
-                    self.insert(batch, rows)?;
+                if let Some((new, rows)) = new {
+                    self.insert(new, rows)?;
                 }
             }
             Replaced::Lanes(lanes) => self.replace_lanes(&dropped, lanes, new)?,
@@ -140,12 +138,12 @@ impl TableMerge {
         &mut self,
         old: &[RecordBatch],
         lanes: &[LaneId],
-        new: Option<(&RecordBatch, Range<usize>)>,
+        new: Option<(&Arc<NewRows>, Range<usize>)>,
     ) -> Result<()> {
         if old.is_empty() {
-            return new.map_or(Ok(()), |(batch, rows)| self.insert(batch, rows));
+            return new.map_or(Ok(()), |(new, rows)| self.insert(new, rows));
         }
-        let new = new.map(|(batch, rows)| batch.slice(rows.start, rows.len()));
+        let new = new.map(|(new, rows)| Ok(new.batch()?.slice(rows.start, rows.len()))).transpose()?;
         let (mut kept, mut gone) = (vec![], vec![]);
         for run in old.iter().map(|batch| self.lane_runs(batch)).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
             if lanes.contains(&run.0) { gone.push(run.1) } else { kept.push(run) }
@@ -167,7 +165,11 @@ impl TableMerge {
         }
         runs.sort_by_key(|(lane, ..)| *lane);
         for (_, rows, is_new) in &runs {
-            if *is_new { self.insert(rows, 0..rows.num_rows())? } else { self.carry(rows)? }
+            if *is_new {
+                self.insert(&Arc::new(NewRows::plain(self.dataset, rows.clone())), 0..rows.num_rows())?;
+            } else {
+                self.carry(rows)?;
+            }
         }
         Ok(())
     }
@@ -204,8 +206,16 @@ impl TableMerge {
 
     /// Takes over old rows up to a path, or to the end.
     fn carry_until(&mut self, path: Option<&str>) -> Result<()> {
-        while let Some(rows) = self.next_old(|old| old.take_until(path))? {
-            self.carry(&rows)?;
+        while let Some(carried) = self.next_old(|old| old.take_until(path))? {
+            match carried {
+                Carried::Rows(rows) => self.carry(&rows)?,
+                Carried::Group(rows) => {
+                    self.flush_pending()?;
+                    self.output.rows_carried += rows.rows() as i64;
+                    let appended = self.out()?.append(&[], &rows);
+                    self.parquet("write", appended)?;
+                }
+            }
         }
         Ok(())
     }
@@ -222,42 +232,58 @@ impl TableMerge {
         self.write_change(rows, "delete")
     }
 
-    fn insert(&mut self, batch: &RecordBatch, rows: Range<usize>) -> Result<()> {
+    fn insert(&mut self, new: &Arc<NewRows>, rows: Range<usize>) -> Result<()> {
         self.changed = true;
         self.output.rows_added += rows.len() as i64;
         if let Some((pending, waiting)) = &mut self.pending
             && waiting.end == rows.start
-            && same_batch(pending, batch)
+            && Arc::ptr_eq(pending, new)
         {
             waiting.end = rows.end;
             return Ok(());
         }
         self.flush_pending()?;
-        self.pending = Some((batch.clone(), rows));
+        self.pending = Some((new.clone(), rows));
         Ok(())
     }
 
-    /// Writes what waits: at the end of a group, whose batch would otherwise be held for longer.
+    /// Writes what waits: at the end of a group, whose rows would otherwise be held for longer. What a worker encoded is
+    /// taken over if all of it goes into the table.
     pub(crate) fn flush_pending(&mut self) -> Result<()> {
-        if let Some((batch, rows)) = self.pending.take() {
-            let rows = batch.slice(rows.start, rows.len());
-            self.write_out(&rows)?;
-            self.write_change(&rows, "insert")?;
+        let Some((new, rows)) = self.pending.take() else { return Ok(()) };
+        let whole = rows == (0..new.rows());
+        if let Some((identity, facts)) = new.encoded().filter(|_| whole && !self.keeps_changes()) {
+            let appended = self.out()?.append(&identity, facts);
+            return self.parquet("write", appended);
         }
-        Ok(())
+        let rows = new.batch()?.slice(rows.start, rows.len());
+        self.write_out(&rows)?;
+        self.write_change(&rows, "insert")
+    }
+
+    fn out(&mut self) -> Result<&mut FileWriter> {
+        let out = match self.out.take() {
+            Some(out) => out,
+            None => {
+                self.out_path = format!("{}part-{}.parquet", self.folder(), Uuid::new_v4());
+                self.create(&self.out_path, &self.schema)?
+            }
+        };
+        Ok(self.out.insert(out))
     }
 
     fn write_out(&mut self, rows: &RecordBatch) -> Result<()> {
-        if self.out.is_none() {
-            self.out_path = format!("{}part-{}.parquet", self.folder(), Uuid::new_v4());
-            self.out = Some(self.create(&self.out_path, &self.schema)?);
-        }
-        let result = self.out.as_mut().map_or(Ok(()), |out| out.write(rows));
-        self.parquet("write", result)
+        let written = self.out()?.write(rows);
+        self.parquet("write", written)
+    }
+
+    /// Whether each change is also written down for the table's change data feed.
+    fn keeps_changes(&self) -> bool {
+        self.table().is_some_and(|table| table.change_data)
     }
 
     fn write_change(&mut self, rows: &RecordBatch, kind: &str) -> Result<()> {
-        if !self.table().is_some_and(|table| table.change_data) {
+        if !self.keeps_changes() {
             return Ok(());
         }
         let field = Field::new("_change_type", DataType::Utf8, true);
@@ -367,123 +393,4 @@ pub(crate) fn empty_add() -> Add {
         default_row_commit_version: None,
         clustering_provider: None,
     }
-}
-
-fn same_batch(a: &RecordBatch, b: &RecordBatch) -> bool {
-    a.num_rows() == b.num_rows() && a.columns().iter().zip(b.columns()).all(|(a, b)| Arc::ptr_eq(a, b))
-}
-
-/// Old rows of the shard's range, in the order of paths.
-struct OldRows {
-    dataset: &'static Dataset,
-    context: Arc<Context>,
-    schema: SchemaRef,
-    sources: std::vec::IntoIter<OldFile>,
-    stream: Option<BoxStream<'static, Result<RecordBatch, ParquetError>>>,
-    batch: Option<(RecordBatch, Range<usize>)>,
-    last: String,
-}
-
-impl OldRows {
-    fn new(dataset: &'static Dataset, context: Arc<Context>, schema: SchemaRef, sources: Vec<OldFile>) -> Self {
-        let sources = sources.into_iter();
-        Self { dataset, context, schema, sources, stream: None, batch: None, last: String::new() }
-    }
-
-    /// Next rows of this very file.
-    fn take_file(&mut self, path: &str) -> Result<Option<RecordBatch>> {
-        self.take(|at| if at == path { Ordering::Less } else { Ordering::Greater })
-    }
-
-    /// Next rows before a path.
-    fn take_until(&mut self, path: Option<&str>) -> Result<Option<RecordBatch>> {
-        self.take(|at| path.map_or(Ordering::Less, |path| at.cmp(path)))
-    }
-
-    /// Next rows, as long as their path is `Less`.
-    fn take(&mut self, order: impl Fn(&str) -> Ordering) -> Result<Option<RecordBatch>> {
-        if self.batch.is_none() {
-            self.batch = self.read()?;
-        }
-        let Some((batch, rows)) = &mut self.batch else { return Ok(None) };
-        let end = partition(paths(batch), rows.clone(), |path| order(path) == Ordering::Less);
-        if end == rows.start {
-            return Ok(None);
-        }
-        let taken = batch.slice(rows.start, end - rows.start);
-        rows.start = end;
-        if rows.start == rows.end {
-            self.batch = None;
-        }
-        Ok(Some(taken))
-    }
-
-    /// Next batch with rows of the range.
-    fn read(&mut self) -> Result<Option<(RecordBatch, Range<usize>)>> {
-        let name = self.dataset.name;
-        loop {
-            let Some(stream) = &mut self.stream else {
-                let Some(source) = self.sources.next() else { return Ok(None) };
-                let store = self.context.lake.table_store(name);
-                let open = read_words(store, &source.path, source.size, self.schema.clone(), &["path", "lane"]);
-                self.stream = Some(self.context.handle.block_on(open).map_err(LakeError::parquet(name, "read"))?);
-                continue;
-            };
-            let Some(batch) = self.context.handle.block_on(stream.next()) else {
-                self.stream = None;
-                continue;
-            };
-            let batch = batch.map_err(LakeError::parquet(name, "read"))?;
-            let column = paths(&batch);
-            let task = &self.context.task;
-            let start = partition(column, 0..batch.num_rows(), |path| path < task.lower.as_str());
-            let end = partition(column, start..batch.num_rows(), |path| task.contains(path));
-            if start == end {
-                continue;
-            }
-            if column.value(start) < self.last.as_str() || column.value(end - 1) < column.value(start) {
-                return Err(LakeError::damaged(name, "its rows are not sorted by path"));
-            }
-            self.last.clear();
-            self.last.push_str(column.value(end - 1));
-            return Ok(Some((batch, start..end)));
-        }
-    }
-}
-
-fn paths(batch: &RecordBatch) -> &StringArray {
-    batch.column(1).as_string::<i32>()
-}
-
-/// First row of the range for which the predicate, true for a head of it, is false.
-fn partition(paths: &StringArray, rows: Range<usize>, head: impl Fn(&str) -> bool) -> usize {
-    let (mut low, mut high) = (rows.start, rows.end);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if head(paths.value(middle)) { low = middle + 1 } else { high = middle }
-    }
-    low
-}
-
-/// The identity columns of a batch: one run of rows a file.
-pub(crate) fn identity_columns<'a>(
-    repo: &str,
-    files: impl Iterator<Item = (&'a str, i64, usize)> + Clone,
-) -> Vec<(Field, ArrayRef)> {
-    let rows = files.clone().map(|(_, _, rows)| rows).sum::<usize>();
-    let repo_keys = UInt8Array::from(vec![0; rows]);
-    let repos: ArrayRef = Arc::new(DictionaryArray::new(repo_keys, Arc::new(StringArray::from(vec![repo]))));
-    let mut keys = Vec::with_capacity(rows);
-    let mut ids = Vec::with_capacity(rows);
-    let mut names = vec![];
-    for (path, id, count) in files {
-        if count > 0 {
-            keys.resize(keys.len() + count, names.len() as i32);
-            ids.resize(ids.len() + count, id);
-            names.push(path);
-        }
-    }
-    let paths = DictionaryArray::new(arrow::array::Int32Array::from(keys), Arc::new(StringArray::from(names)));
-    let column = |name: &str, array: ArrayRef| (Field::new(name, array.data_type().clone(), false), array);
-    vec![column("repo", repos), column("path", Arc::new(paths)), column("file_id", Arc::new(Int64Array::from(ids)))]
 }

@@ -14,7 +14,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 /// Bytes read from the end of a file in the hope that they hold its whole footer.
-const FOOTER_HINT: usize = 64 * 1024;
+pub(crate) const FOOTER_HINT: usize = 64 * 1024;
 
 /// One Parquet file in an object store.
 pub(crate) struct ObjectReader {

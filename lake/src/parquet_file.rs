@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, SchemaRef};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use lode_encode::EncodedRows;
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
@@ -24,7 +24,7 @@ use crate::object_reader::ObjectReader;
 /// Bytes handed to the object store at once; S3 wants parts of at least 5 MiB.
 const PART_BYTES: usize = 5 << 20;
 /// Rows of a batch that is read.
-const BATCH_ROWS: usize = 32 * 1024;
+pub(crate) const BATCH_ROWS: usize = 32 * 1024;
 
 /// Bytes on their way to one object, from a blocking thread.
 struct Upload {
@@ -75,6 +75,11 @@ impl FileWriter {
         self.0.write(batch)
     }
 
+    /// Appends row groups that are encoded already, behind the columns in `first`.
+    pub(crate) fn append(&mut self, first: &[ArrayRef], rows: &EncodedRows) -> Result<()> {
+        self.0.append(first, rows)
+    }
+
     /// Ends the file and the upload.
     pub(crate) fn finish(mut self) -> Result<Written> {
         let (metadata, size) = self.0.finish()?;
@@ -120,42 +125,13 @@ pub(crate) async fn read_file(
     Ok(stream.map(move |batch| conform(&batch?, &schema)).boxed())
 }
 
-/// Like [`read_file`], with texts as the dictionaries that the file holds, save for the columns in `plain`: rows that are
-/// only taken over need not be spelled out.
-pub(crate) async fn read_words(
-    store: Arc<dyn ObjectStore>,
-    path: &str,
-    size: i64,
-    schema: SchemaRef,
-    plain: &[&str],
-) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let mut reader = ObjectReader::new(store, Path::from(path)).with_file_size(size as u64);
-    let stored = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await?;
-    let schema = Arc::new(with_dictionaries(&schema, plain));
-    let options = ArrowReaderOptions::new().with_schema(Arc::new(with_dictionaries(stored.schema(), plain)));
-    let metadata = ArrowReaderMetadata::try_new(stored.metadata().clone(), options)?;
-    let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata).with_batch_size(BATCH_ROWS);
-    let stream = builder.build()?;
-    Ok(stream.map(move |batch| conform(&batch?, &schema)).boxed())
-}
-
-fn with_dictionaries(schema: &Schema, plain: &[&str]) -> Schema {
-    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let fields = schema.fields().iter().map(|field| match field.data_type() {
-        DataType::Utf8 if !plain.contains(&field.name().as_str()) => {
-            Arc::new(field.as_ref().clone().with_data_type(dictionary.clone()))
-        }
-        _ => field.clone(),
-    });
-    Schema::new(fields.collect::<Vec<_>>())
-}
-
 /// All rows of a small file.
 pub(crate) async fn read_all(store: Arc<dyn ObjectStore>, path: &str, schema: SchemaRef) -> Result<Vec<RecordBatch>> {
     read_file(store, path, None, schema).await?.try_collect().await
 }
 
-fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+/// A batch in the shape of a schema: columns that came later are null.
+pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let column = |field: &Arc<Field>| -> Result<ArrayRef> {
         match batch.column_by_name(field.name()) {
             Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),

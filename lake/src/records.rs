@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use lode_facts::catalog::Dataset;
 use lode_facts::records::{DIAGNOSTICS, EXTRACT_STATE, QUARANTINE};
 
-use crate::merge::identity_columns;
+use crate::new_rows::identity_columns;
 use crate::task::{FileChange, LaneChange, StateRow};
 
 /// Rows of one table for a group of files.

@@ -3,8 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use lode_encode::Rows;
 use lode_facts::catalog::{Dataset, Scope, datasets};
 use lode_facts::lane::LaneId;
 use lode_facts::records::{DIAGNOSTICS, EXTRACT_STATE, QUARANTINE};
@@ -13,7 +12,8 @@ use uuid::Uuid;
 
 use crate::error::{LakeError, Result};
 use crate::manifest::{self, Manifest, TaskOutcome};
-use crate::merge::{Context, Replaced, TableMerge, identity_columns};
+use crate::merge::{Context, Replaced, TableMerge};
+use crate::new_rows::NewRows;
 use crate::records::{self, Records};
 use crate::store::Lake;
 use crate::task::{FileChange, LaneChange, ShardTask};
@@ -54,18 +54,14 @@ impl ShardSink {
         &self.context.task
     }
 
-    /// Applies the next changes, sorted by path, with the rows that were produced for them: one batch a dataset, in the
-    /// dataset's sent schema, rows in the order of the files and as many as [`LaneChange::produced`] says.
+    /// Applies the next changes, sorted by path, with the rows that were produced for them: facts by dataset, in the order
+    /// of the files and as many as [`LaneChange::produced`] says.
     ///
     /// After an error the sink must be dropped: what it wrote so far belongs to nobody.
     ///
     /// # Errors
     /// If the rows don't fit their reports, the old data isn't what the state says, or the lake can't be read or written.
-    pub async fn apply(
-        &mut self,
-        changes: Vec<FileChange>,
-        tables: Vec<(&'static Dataset, RecordBatch)>,
-    ) -> Result<()> {
+    pub async fn apply(&mut self, changes: Vec<FileChange>, tables: Vec<(&'static Dataset, Rows)>) -> Result<()> {
         let mut state = std::mem::take(&mut self.state);
         let context = self.context.clone();
         self.state = blocking(move || state.apply(&context, &changes, tables).map(|()| state)).await?;
@@ -111,14 +107,14 @@ impl State {
         &mut self,
         context: &Context,
         changes: &[FileChange],
-        tables: Vec<(&'static Dataset, RecordBatch)>,
+        tables: Vec<(&'static Dataset, Rows)>,
     ) -> Result<()> {
         self.check_order(context, changes)?;
         for merge in &mut self.merges {
             let dataset = merge.dataset();
             if let Some(lane) = dataset.lane {
-                let batch = tables.iter().find(|(d, _)| d.name == dataset.name).map(|(_, batch)| batch);
-                apply_facts(merge, lane, context, changes, batch)?;
+                let facts = tables.iter().find(|(d, _)| d.name == dataset.name).map(|(_, facts)| facts);
+                apply_facts(merge, lane, context, changes, facts)?;
             }
         }
         let records = [
@@ -176,7 +172,7 @@ fn apply_facts(
     lane: LaneId,
     context: &Context,
     changes: &[FileChange],
-    batch: Option<&RecordBatch>,
+    facts: Option<&Rows>,
 ) -> Result<()> {
     let dataset = merge.dataset();
     let produced = |change: &FileChange| {
@@ -184,14 +180,17 @@ fn apply_facts(
         lanes.filter(|report| report.dataset == dataset.name).map(|report| report.rows as usize).sum::<usize>()
     };
     let total: usize = changes.iter().map(produced).sum();
-    let sent = batch.map_or(0, RecordBatch::num_rows);
+    let sent = facts.map_or(0, Rows::rows);
     let refuse =
         |path: &str, reason: String| LakeError::Report { table: dataset.name.into(), path: path.into(), reason };
     if total != sent {
         let path = changes.first().map_or("", |change| change.path.as_str());
         return Err(refuse(path, format!("{sent} rows came for reports of {total}, in the group that begins here")));
     }
-    let mut full: Option<RecordBatch> = None;
+    let new = facts.map(|facts| {
+        let files = changes.iter().map(|change| (change.path.as_str(), change.file_id, produced(change)));
+        Arc::new(NewRows::facts(dataset, &context.task.repo, files, facts.clone()))
+    });
     let mut start = 0;
     for change in changes {
         let rows = start..start + produced(change);
@@ -203,36 +202,13 @@ fn apply_facts(
             let reason = format!("{} rows came where its new state says {expected}", rows.len());
             return Err(refuse(&change.path, reason));
         }
-        if let (None, Some(batch)) = (&full, batch) {
-            let files = changes.iter().map(|change| (change.path.as_str(), change.file_id, produced(change)));
-            full = Some(with_identity(dataset, &context.task.repo, batch, files)?);
-        }
-        merge.replace(&change.path, Replaced::File { rows: old_rows }, full.as_ref().map(|full| (full, rows)))?;
+        merge.replace(&change.path, Replaced::File { rows: old_rows }, new.as_ref().map(|new| (new, rows)))?;
     }
     merge.flush_pending()
 }
 
-fn with_identity<'a>(
-    dataset: &'static Dataset,
-    repo: &str,
-    batch: &RecordBatch,
-    files: impl Iterator<Item = (&'a str, i64, usize)> + Clone,
-) -> Result<RecordBatch> {
-    let (mut fields, mut columns): (Vec<_>, Vec<_>) =
-        identity_columns(repo, files).into_iter().map(|(field, column)| (Arc::new(field), column)).unzip();
-    for column in dataset.columns {
-        let (index, field) = batch.schema_ref().fields().find(column.name).ok_or_else(|| LakeError::Schema {
-            table: dataset.name.into(),
-            column: column.name.into(),
-            reason: "the rows that came don't have it".into(),
-        })?;
-        fields.push(field.clone());
-        columns.push(batch.column(index).clone());
-    }
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(LakeError::arrow(dataset.name))
-}
-
 fn apply_records(merge: &mut TableMerge, changes: &[FileChange], records: Records) -> Result<()> {
+    let new = Arc::new(NewRows::plain(merge.dataset(), records.batch));
     let mut start = 0;
     for (change, rows) in changes.iter().zip(&records.rows) {
         let rows: Range<usize> = start..start + rows;
@@ -241,7 +217,7 @@ fn apply_records(merge: &mut TableMerge, changes: &[FileChange], records: Record
             continue;
         }
         let lanes = change.lanes.iter().map(|l| l.lane).collect::<Vec<_>>();
-        merge.replace(&change.path, Replaced::Lanes(&lanes), Some((&records.batch, rows)))?;
+        merge.replace(&change.path, Replaced::Lanes(&lanes), Some((&new, rows)))?;
     }
     merge.flush_pending()
 }

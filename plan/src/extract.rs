@@ -16,7 +16,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SendableRecordBatchStream,
 };
 use futures::{StreamExt, TryStreamExt};
-use lode_facts::extract::{FileReport, FileRequest, GroupOutput, LaneStatus};
+use lode_facts::extract::{FileReport, FileRequest, LaneStatus};
 use lode_lake::attempts::Attempt;
 use lode_lake::fault;
 use lode_lake::manifest::{self, Manifest, TaskOutcome};
@@ -26,7 +26,7 @@ use lode_lake::task::{ShardTask, WorklistDigest};
 
 use crate::changes::{FileWork, changes, group_files};
 use crate::error::PlanError;
-use crate::host::{GroupCost, HostHandle, ShardEvent};
+use crate::host::{GroupCost, GroupFacts, HostHandle, ShardEvent};
 use crate::nodes::{EXTRACT_SCHEMA, JobSpec};
 use crate::worklist::{WorkRow, work_rows};
 
@@ -207,12 +207,12 @@ impl ShardRun {
         &self,
         group: Result<Vec<FileWork>, PlanError>,
         attempt: &Attempt,
-    ) -> Result<(Vec<FileWork>, GroupOutput, GroupCost), PlanError> {
+    ) -> Result<(Vec<FileWork>, GroupFacts, GroupCost), PlanError> {
         let group = group?;
         group.iter().try_for_each(|work| work.check_fingerprints(&self.spec.order.options))?;
         let requests: Vec<FileRequest> = group.iter().filter_map(|work| work.request.clone()).collect();
         if requests.is_empty() {
-            return Ok((group, GroupOutput::default(), GroupCost::default()));
+            return Ok((group, GroupFacts::default(), GroupCost::default()));
         }
         if attempt.is_careful() {
             for request in &requests {
@@ -221,7 +221,7 @@ impl ShardRun {
                     let message = format!("{deaths} executors were lost while they had this file in hand");
                     let status = LaneStatus::Quarantined { limit: "crash".into(), message };
                     let files = requests.iter().map(|request| FileReport::uniform(request, status.clone())).collect();
-                    return Ok((group, GroupOutput { files, ..GroupOutput::default() }, GroupCost::default()));
+                    return Ok((group, GroupFacts { files, ..GroupFacts::default() }, GroupCost::default()));
                 }
                 attempt.take(file).await?;
             }
@@ -235,7 +235,7 @@ impl ShardRun {
         Ok((group, output, cost))
     }
 
-    fn account(&self, group: &[FileWork], output: &GroupOutput, cost: &GroupCost, outcome: &mut TaskOutcome) {
+    fn account(&self, group: &[FileWork], output: &GroupFacts, cost: &GroupCost, outcome: &mut TaskOutcome) {
         let bytes = output.files.iter().filter(|f| f.sha256.is_some()).map(|f| f.size as u64).sum::<u64>();
         self.files.add(output.files.len());
         self.bytes.add(bytes as usize);

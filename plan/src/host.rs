@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use lode_facts::extract::{FileRequest, GroupOutput, LaneStatus};
+use lode_encode::Rows;
+use lode_facts::catalog::Dataset;
+use lode_facts::extract::{FileReport, FileRequest, LaneStatus};
 use lode_facts::file::FileMeta;
 use lode_facts::options::{Limits, Options};
 use serde::{Deserialize, Serialize};
@@ -63,6 +65,15 @@ pub struct ExtractOrder {
     pub limits: Limits,
 }
 
+/// Facts of a group of files, as a worker made them.
+#[derive(Debug, Clone, Default)]
+pub struct GroupFacts {
+    /// One report a file, in the order of the requests.
+    pub files: Vec<FileReport>,
+    /// Rows by dataset, for those that have any, in the order of files. Their columns follow the dataset's.
+    pub tables: Vec<(&'static Dataset, Rows)>,
+}
+
 /// What a group of files cost.
 #[derive(Debug, Clone, Default)]
 pub struct GroupCost {
@@ -93,8 +104,7 @@ pub trait Host: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Only when no extraction is possible at all (no worker can be started).
-    async fn extract(&self, order: &ExtractOrder, files: Vec<FileRequest>)
-    -> std::io::Result<(GroupOutput, GroupCost)>;
+    async fn extract(&self, order: &ExtractOrder, files: Vec<FileRequest>) -> std::io::Result<(GroupFacts, GroupCost)>;
 
     /// Extracts contents that are already at hand (the extractor functions of SQL).
     ///
@@ -105,7 +115,7 @@ pub trait Host: fmt::Debug + Send + Sync {
         options: &Options,
         limits: &Limits,
         files: Vec<(FileRequest, Vec<u8>)>,
-    ) -> std::io::Result<GroupOutput>;
+    ) -> std::io::Result<GroupFacts>;
 
     /// Reads files as they are now, for whoever stages them.
     ///

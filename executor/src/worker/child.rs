@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use arrow::ipc::writer::StreamEncoder;
+use lode_encode::{LEAST_GROUP_ROWS, RowsEncoder};
 use lode_facts::extract::{Extractor, FileReport, FileRequest, GroupOutput};
 use lode_facts::lane::LaneId;
 use lode_facts::options::{Limits, Options};
@@ -48,7 +49,7 @@ pub(super) struct OrderItem<R> {
     pub(super) content: Option<Range<u64>>,
 }
 
-/// The head of a reply; its body holds one Arrow stream a table.
+/// The head of a reply; its body holds the tables.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Reply {
     pub(super) files: Vec<FileReport>,
@@ -64,7 +65,17 @@ pub(super) struct Reply {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ReplyTable {
     pub(super) dataset: String,
-    pub(super) stream: Range<u64>,
+    pub(super) form: Form,
+    pub(super) bytes: Range<u64>,
+}
+
+/// How a table lies in a reply.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) enum Form {
+    /// As an Arrow stream of one batch.
+    Columns,
+    /// As row groups, in the form they have in the lake.
+    Encoded,
 }
 
 /// Turns this process into a worker, for good. To be called first of all by a program whose first argument is
@@ -97,7 +108,8 @@ fn serve(status: &StatusPage) -> io::Result<()> {
     channel::send(socket, READY, None)?;
     let cpu_limit = Duration::from_millis(limits.cpu_ms.max(1));
     let compilers = Compilers::new(&options, &limits, wall);
-    let mut worker = Worker { status, extractor, compilers, cpu_limit, faults };
+    let encoder = RowsEncoder::new().map_err(io::Error::other)?;
+    let mut worker = Worker { status, extractor, encoder, compilers, cpu_limit, faults };
     while let Some((length, fd)) = channel::receive(socket, &mut buffer)? {
         let fd = fd.ok_or_else(|| io::Error::other("an order without a parcel"))?;
         let (parcel, label) = worker.group(&Parcel::open(fd, &buffer[..length])?)?;
@@ -110,6 +122,7 @@ fn serve(status: &StatusPage) -> io::Result<()> {
 struct Worker<'a> {
     status: &'a StatusPage,
     extractor: Extractor,
+    encoder: RowsEncoder,
     compilers: Compilers,
     cpu_limit: Duration,
     faults: Vec<Fault>,
@@ -159,35 +172,42 @@ impl Worker<'_> {
         guard::arm_cpu_timer(Duration::ZERO);
         self.status.begin(Step::Finish);
         let output = self.extractor.finish().map_err(io::Error::other)?;
-        reply(output, slowest, late_fault, self.compilers.cpu())
+        self.reply(output, slowest, late_fault)
     }
-}
 
-fn reply(
-    output: GroupOutput,
-    slowest: Option<(usize, Duration)>,
-    fault: Option<FaultKind>,
-    compilers: Duration,
-) -> io::Result<(OwnedFd, Label)> {
-    let mut draft = Draft::new()?;
-    let mut tables = vec![];
-    for (dataset, batch) in output.tables {
-        let mut encoder = StreamEncoder::try_new(&batch.schema()).map_err(io::Error::other)?;
-        let mut buffers = encoder.encode(&batch).map_err(io::Error::other)?;
-        buffers.extend(encoder.finish().map_err(io::Error::other)?);
-        let stream = draft.buffers(&buffers)?;
-        tables.push(ReplyTable { dataset: dataset.name.into(), stream });
+    fn reply(
+        &mut self,
+        output: GroupOutput,
+        slowest: Option<(usize, Duration)>,
+        fault: Option<FaultKind>,
+    ) -> io::Result<(OwnedFd, Label)> {
+        let mut draft = Draft::new()?;
+        let mut tables = vec![];
+        for (dataset, batch) in output.tables {
+            let (form, bytes) = if batch.num_rows() < LEAST_GROUP_ROWS {
+                let mut encoder = StreamEncoder::try_new(&batch.schema()).map_err(io::Error::other)?;
+                let mut buffers = encoder.encode(&batch).map_err(io::Error::other)?;
+                buffers.extend(encoder.finish().map_err(io::Error::other)?);
+                (Form::Columns, draft.buffers(&buffers)?)
+            } else {
+                // Much smaller than the columns, and half of what is left to do with them.
+                let encoded = self.encoder.encode(&batch, &dataset.facts_schema()).map_err(io::Error::other)?;
+                (Form::Encoded, draft.bytes(&encoded)?)
+            };
+            tables.push(ReplyTable { dataset: dataset.name.into(), form, bytes });
+        }
+        match fault {
+            Some(FaultKind::HalfReply) => std::process::exit(0),
+            Some(FaultKind::WrongFacts) => tables.iter_mut().for_each(|table| table.bytes.start += 64),
+            _ => {}
+        }
+        let Usage { resident, peak, cpu, .. } = Usage::of_this_process()?;
+        let cpu = cpu + self.compilers.cpu();
+        let reply = Reply { files: output.files, tables, slowest, cpu, resident, peak_rss: peak };
+        let (parcel, mut label) = draft.seal(&serde_json::to_vec(&reply)?)?;
+        if fault == Some(FaultKind::Garbage) {
+            label.fill(0xff);
+        }
+        Ok((parcel, label))
     }
-    match fault {
-        Some(FaultKind::HalfReply) => std::process::exit(0),
-        Some(FaultKind::WrongFacts) => tables.iter_mut().for_each(|table| table.stream.start += 64),
-        _ => {}
-    }
-    let Usage { resident, peak, cpu, .. } = Usage::of_this_process()?;
-    let reply = Reply { files: output.files, tables, slowest, cpu: cpu + compilers, resident, peak_rss: peak };
-    let (parcel, mut label) = draft.seal(&serde_json::to_vec(&reply)?)?;
-    if fault == Some(FaultKind::Garbage) {
-        label.fill(0xff);
-    }
-    Ok((parcel, label))
 }

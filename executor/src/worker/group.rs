@@ -8,17 +8,20 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::Buffer;
-use arrow::compute::concat_batches;
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
+use lode_encode::{EncodedRows, Rows};
 use lode_facts::catalog::{Dataset, dataset};
-use lode_facts::extract::{FileReport, FileRequest, GroupOutput, LaneStatus};
+use lode_facts::extract::{FileReport, FileRequest, LaneStatus};
 use lode_facts::lane::LaneId;
 use lode_facts::options::Limits;
+use lode_plan::host::GroupFacts;
 
-use super::child::{OrderItem, Reply};
+use super::child::{Form, OrderItem, Reply};
 use super::parcel::{Draft, Label, Parcel};
 use super::verdict::{Limit, Verdict};
 
@@ -35,7 +38,7 @@ pub enum Content {
 #[derive(Debug, Default)]
 pub struct GroupResult {
     /// Reports and facts, in the order of the files.
-    pub output: GroupOutput,
+    pub output: GroupFacts,
     /// CPU time of workers, also of attempts that failed.
     pub cpu: Duration,
     /// The file that took longest, and how long it took.
@@ -121,11 +124,12 @@ fn too_large(limits: &Limits) -> LaneStatus {
 
 /// A reply that was found good.
 pub(super) struct Accepted {
-    pub(super) output: GroupOutput,
+    pub(super) output: GroupFacts,
     pub(super) reply: Reply,
 }
 
-/// Decodes a reply in place. Nothing in it is believed: a worker may have been overrun by what it read.
+/// Decodes a reply in place. Nothing in it is believed, as a worker may have been overrun by what it read; only the pages
+/// of encoded rows are taken over unread.
 pub(super) fn accept(parcel: &Parcel, files: &Files, sent: &[usize]) -> Result<Accepted, String> {
     let mut reply: Reply = serde_json::from_slice(parcel.head()).map_err(|e| e.to_string())?;
     let reports = std::mem::take(&mut reply.files);
@@ -133,20 +137,25 @@ pub(super) fn accept(parcel: &Parcel, files: &Files, sent: &[usize]) -> Result<A
     if !reports.iter().map(|r| r.file_id).eq(ids) {
         return Err("the reports are of other files".into());
     }
-    let mut tables: Vec<(&'static Dataset, RecordBatch)> = vec![];
+    let mut tables: Vec<(&'static Dataset, Rows)> = vec![];
     for table in &reply.tables {
         let dataset = dataset(&table.dataset).ok_or("facts of an unknown dataset")?;
         if tables.iter().any(|(known, _)| known.name == dataset.name) {
             return Err(format!("facts of {} twice", dataset.name));
         }
-        let stream = parcel.part(&table.stream).ok_or("facts outside of the parcel")?;
-        // The decoder checks what it decodes, but metadata can also make it panic.
-        let decoded = catch_unwind(AssertUnwindSafe(|| decode(Buffer::from(stream), dataset)));
-        let batch = decoded.map_err(|_| "undecodable facts")?.map_err(|e| e.to_string())?;
-        tables.push((dataset, batch));
+        let bytes = parcel.part(&table.bytes).ok_or("facts outside of the parcel")?;
+        // The decoders check what they decode, but metadata can also make them panic.
+        let open = || match table.form {
+            Form::Columns => decode(Buffer::from(bytes), dataset).map(Rows::Plain).map_err(|e| e.to_string()),
+            Form::Encoded => {
+                EncodedRows::open(bytes, &dataset.facts_schema()).map(Rows::Encoded).map_err(|e| e.to_string())
+            }
+        };
+        let rows = catch_unwind(AssertUnwindSafe(open)).map_err(|_| "undecodable facts")??;
+        tables.push((dataset, rows));
     }
     check_rows(&reports, &tables)?;
-    Ok(Accepted { output: GroupOutput { files: reports, tables }, reply })
+    Ok(Accepted { output: GroupFacts { files: reports, tables }, reply })
 }
 
 fn decode(mut stream: Buffer, dataset: &'static Dataset) -> Result<RecordBatch, ArrowError> {
@@ -160,14 +169,14 @@ fn decode(mut stream: Buffer, dataset: &'static Dataset) -> Result<RecordBatch, 
 }
 
 /// Every row must belong to a report: the rows of a file are found by counting.
-fn check_rows(reports: &[FileReport], tables: &[(&'static Dataset, RecordBatch)]) -> Result<(), String> {
+fn check_rows(reports: &[FileReport], tables: &[(&'static Dataset, Rows)]) -> Result<(), String> {
     let mut rows: BTreeMap<&str, i64> = BTreeMap::new();
     for report in reports.iter().flat_map(|r| &r.lanes).flat_map(|l| &l.datasets) {
         let sum = rows.entry(&report.dataset).or_default();
         *sum = sum.checked_add(report.rows).filter(|_| report.rows >= 0).ok_or("an impossible number of rows")?;
     }
-    for (dataset, batch) in tables {
-        if rows.remove(dataset.name) != Some(batch.num_rows() as i64) {
+    for (dataset, sent) in tables {
+        if rows.remove(dataset.name) != Some(sent.rows() as i64) {
             return Err(format!("reports and facts of {} don't agree", dataset.name));
         }
     }
@@ -180,21 +189,26 @@ fn check_rows(reports: &[FileReport], tables: &[(&'static Dataset, RecordBatch)]
 /// Puts the parts of a group together, with its tables in the order that an extractor gives them.
 pub(super) fn merge(
     mut reports: BTreeMap<usize, FileReport>,
-    mut parts: Vec<GroupOutput>,
-) -> Result<GroupOutput, ArrowError> {
+    mut parts: Vec<GroupFacts>,
+) -> Result<GroupFacts, ArrowError> {
     let files = std::iter::from_fn(|| reports.pop_first().map(|(_, report)| report)).collect();
-    let tables = if parts.len() == 1 {
-        parts.pop().map(|part| part.tables).unwrap_or_default()
-    } else {
-        let mut tables = vec![];
-        for dataset in LaneId::ALL.into_iter().flat_map(LaneId::datasets) {
-            let batches = parts.iter().flat_map(|p| &p.tables).filter(|(d, _)| d.name == dataset.name).map(|(_, b)| b);
-            let batches: Vec<&RecordBatch> = batches.collect();
-            if !batches.is_empty() {
-                tables.push((dataset, concat_batches(&dataset.sent_schema(), batches)?));
-            }
+    if parts.len() <= 1 {
+        return Ok(GroupFacts { files, tables: parts.pop().map(|part| part.tables).unwrap_or_default() });
+    }
+    let mut tables = vec![];
+    for dataset in LaneId::ALL.into_iter().flat_map(LaneId::datasets) {
+        let stored = dataset.facts_schema();
+        let rows = parts.iter().flat_map(|p| &p.tables).filter(|(d, _)| d.name == dataset.name);
+        // Workers that die are rare: their groups may cost some more.
+        let plain = |rows: &Rows| RecordBatch::try_new(stored.clone(), cast_all(&rows.batch(&stored)?, &stored)?);
+        let batches = rows.map(|(_, rows)| plain(rows)).collect::<Result<Vec<_>, _>>()?;
+        if !batches.is_empty() {
+            tables.push((dataset, Rows::Plain(concat_batches(&stored, &batches)?)));
         }
-        tables
-    };
-    Ok(GroupOutput { files, tables })
+    }
+    Ok(GroupFacts { files, tables })
+}
+
+fn cast_all(batch: &RecordBatch, schema: &SchemaRef) -> Result<Vec<ArrayRef>, ArrowError> {
+    batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type())).collect()
 }

@@ -9,7 +9,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lode_facts::extract::{FileReport, GroupOutput, LaneStatus};
+use lode_facts::extract::{FileReport, LaneStatus};
+use lode_plan::host::GroupFacts;
 
 use super::WorkerError;
 use super::group::{Accepted, Files, GroupResult, Order, accept, merge};
@@ -40,7 +41,7 @@ struct Progress {
     /// Parts to do, the next one last.
     parts: Vec<Part>,
     reports: BTreeMap<usize, FileReport>,
-    outputs: Vec<GroupOutput>,
+    outputs: Vec<GroupFacts>,
     result: GroupResult,
 }
 
@@ -107,9 +108,9 @@ impl Supervisor {
     }
 
     fn accepted(&mut self, Accepted { output, reply }: Accepted, sent: &[usize], progress: &mut Progress) {
-        let GroupOutput { files: reports, tables } = output;
+        let GroupFacts { files: reports, tables } = output;
         progress.reports.extend(sent.iter().copied().zip(reports));
-        progress.outputs.push(GroupOutput { files: vec![], tables });
+        progress.outputs.push(GroupFacts { files: vec![], tables });
         let result = &mut progress.result;
         if let Some((index, elapsed)) = reply.slowest.and_then(|(i, elapsed)| Some((*sent.get(i)?, elapsed))) {
             result.took(index, elapsed);

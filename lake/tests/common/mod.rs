@@ -8,8 +8,9 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
 };
-use arrow::datatypes::{UInt16Type, UInt32Type};
+use arrow::datatypes::{SchemaRef, UInt16Type, UInt32Type};
 use datafusion::prelude::SessionContext;
+use lode_encode::{EncodedRows, Rows, RowsEncoder};
 use lode_facts::catalog::{ColumnType, Dataset, Scope, dataset, datasets};
 use lode_facts::extract::{DatasetReport, Diagnostic, Severity};
 use lode_facts::hash::{file_id, row_hashes, rows_hash, stable_hash};
@@ -237,6 +238,11 @@ pub async fn plan(
     Ok((base, plan.publish(lake).await?, work))
 }
 
+fn encode(batch: &RecordBatch, stored: &SchemaRef) -> EncodedRows {
+    let bytes = RowsEncoder::new().unwrap().encode(batch, stored).unwrap();
+    EncodedRows::open(bytes.into(), stored).unwrap()
+}
+
 /// Runs one task.
 pub async fn execute(
     lake: &Lake,
@@ -261,7 +267,11 @@ pub async fn execute(
             let produced = group.iter().filter(makes).map(|c| (c.path.clone(), files[&c.path])).collect::<Vec<_>>();
             let batch = batch(dataset, &produced);
             if batch.num_rows() > 0 {
-                tables.push((dataset, batch));
+                // As a worker may send it: one way or the other.
+                let encoded = run.group.is_multiple_of(2);
+                let stored = dataset.facts_schema();
+                let rows = if encoded { Rows::Encoded(encode(&batch, &stored)) } else { Rows::Plain(batch) };
+                tables.push((dataset, rows));
             }
         }
         for change in group {

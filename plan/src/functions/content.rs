@@ -152,7 +152,8 @@ impl ContentFunction {
                     valid[*row] = true;
                 }
             }
-            for (_, batch) in output.tables.iter().filter(|(dataset, _)| dataset.name == self.dataset.name) {
+            for (_, rows) in output.tables.iter().filter(|(dataset, _)| dataset.name == self.dataset.name) {
+                let batch = rows.batch(&self.dataset.facts_schema())?;
                 let columns = self.fields();
                 let stored = columns.iter().zip(batch.columns()).map(|(field, column)| cast(column, field.data_type()));
                 let stored = stored.collect::<std::result::Result<Vec<_>, _>>()?;

@@ -21,7 +21,7 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, stream};
 use lode_facts::catalog::{Dataset, Scope, dataset, datasets};
-use lode_facts::extract::{FileRequest, GroupOutput, LaneRequest};
+use lode_facts::extract::{FileRequest, LaneRequest};
 use lode_facts::file::{FileKind, FileMeta, escape};
 use lode_facts::hash::file_id;
 use lode_facts::lane::LaneId;
@@ -29,7 +29,7 @@ use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
 use serde::{Deserialize, Serialize};
 
-use crate::host::{ContentSource, ExtractOrder, HostHandle};
+use crate::host::{ContentSource, ExtractOrder, GroupFacts, HostHandle};
 
 const GROUP_FILES: usize = 64;
 
@@ -259,11 +259,12 @@ fn request(
 }
 
 /// Puts the identity columns before a group's facts.
-fn with_identity(dataset: &Dataset, files: &[FileMeta], output: GroupOutput) -> Result<RecordBatch> {
+fn with_identity(dataset: &Dataset, files: &[FileMeta], output: GroupFacts) -> Result<RecordBatch> {
     let schema = dataset.file_schema();
-    let Some((_, batch)) = output.tables.into_iter().find(|(d, _)| d.name == dataset.name) else {
+    let Some((_, rows)) = output.tables.into_iter().find(|(d, _)| d.name == dataset.name) else {
         return Ok(RecordBatch::new_empty(schema));
     };
+    let batch = rows.batch(&dataset.facts_schema())?;
     let mut owners = Vec::with_capacity(batch.num_rows());
     for (meta, report) in files.iter().zip(&output.files) {
         let rows = report.lanes.iter().flat_map(|lane| &lane.datasets).filter(|d| d.dataset == dataset.name);
