@@ -6,6 +6,7 @@ pub mod daemon;
 mod front;
 pub mod host;
 pub mod interpreter;
+pub mod memory;
 pub mod node;
 mod seal;
 pub mod settings;

@@ -23,6 +23,8 @@ use crate::object_reader::ObjectReader;
 
 /// Bytes handed to the object store at once; S3 wants parts of at least 5 MiB.
 const PART_BYTES: usize = 5 << 20;
+/// What a small file needs.
+const SMALL_PART_BYTES: usize = 256 << 10;
 /// Rows of a batch that is read.
 pub(crate) const BATCH_ROWS: usize = 32 * 1024;
 
@@ -66,7 +68,7 @@ pub(crate) struct Written {
 impl FileWriter {
     pub(crate) fn create(store: Arc<dyn ObjectStore>, path: &str, schema: &SchemaRef, handle: Handle) -> Result<Self> {
         let writer = BufWriter::with_capacity(store, Path::from(path), PART_BYTES);
-        let upload = Upload { writer, handle, part: vec![] };
+        let upload = Upload { writer, handle, part: Vec::with_capacity(SMALL_PART_BYTES) };
         Ok(Self(lode_encode::FileWriter::new(upload, schema.clone())?))
     }
 

@@ -7,7 +7,7 @@ use lode_facts::hash::stable_hash;
 use serde::{Deserialize, Serialize};
 
 /// Smallest target size of a shard, in bytes of source.
-pub const MIN_TARGET: u64 = 1 << 20;
+pub const MIN_TARGET: u64 = 2 << 20;
 /// Largest target size of a shard, in bytes of source.
 pub const MAX_TARGET: u64 = 32 << 20;
 /// Shards a repository is spread over, between those two.

@@ -124,7 +124,7 @@ pub fn inputs(request: &RunRequest, scanned: &[FileMeta]) -> Result<Inputs, Plan
     let mut files = Vec::with_capacity(scanned.len());
     for meta in scanned {
         let json = serde_json::to_string(meta).expect("a scan's record is plain data");
-        let mut taken = false;
+        let (mut taken, mut first) = (false, true);
         for (lane, fingerprint, asked) in lanes.iter().filter(|(lane, ..)| lane.accepts(meta)) {
             let content_key = lane.content_key(meta);
             let datasets: Vec<String> = asked.iter().filter(|name| lane.gives(name, meta)).cloned().collect();
@@ -132,7 +132,7 @@ pub fn inputs(request: &RunRequest, scanned: &[FileMeta]) -> Result<Inputs, Plan
             digest.add(&[&meta.path, lane.name(), &content_key, fingerprint]);
             writer.push(&Wanted {
                 meta,
-                meta_json: &json,
+                meta_json: (first || !datasets.is_empty()).then_some(&json),
                 lane: *lane,
                 content_key: &content_key,
                 fingerprint,
@@ -140,6 +140,7 @@ pub fn inputs(request: &RunRequest, scanned: &[FileMeta]) -> Result<Inputs, Plan
                 retry: request.retried.contains(&(meta.file_id, *lane)),
                 datasets: &datasets,
             })?;
+            first = false;
         }
         files.push(PlannedFile {
             path: meta.path.clone(),

@@ -104,7 +104,7 @@ async fn context(dir: &std::path::Path, wanted: &[Entry], held: &[Entry]) -> Ses
         let json = serde_json::to_string(&meta).unwrap();
         let wanted = Wanted {
             meta: &meta,
-            meta_json: &json,
+            meta_json: Some(&json),
             lane: LaneId::Ast,
             content_key: entry.content,
             fingerprint: entry.fingerprint,

@@ -265,7 +265,7 @@ pub struct EmbeddedCluster {
 }
 
 impl EmbeddedCluster {
-    /// Starts a cluster with so many workers, and as many tasks at a time.
+    /// Starts a cluster with so many workers.
     ///
     /// # Errors
     /// If a server can't start.
@@ -275,7 +275,8 @@ impl EmbeddedCluster {
         let (codecs, wire) = (codecs(), Wire::private());
 
         let scheduler = server::start(TcpListener::bind(("127.0.0.1", 0))?, SchedulerOptions::lode(&wire)).await?;
-        let options = executor_options(scheduler.url(), &wire, workers, &handle);
+        // One task more than workers: while one writes, another keeps its worker busy.
+        let options = executor_options(scheduler.url(), &wire, workers + 1, &handle);
         let executor = cluster::start(options).await?;
 
         let config = wire.apply(SessionConfig::new());

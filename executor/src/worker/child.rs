@@ -112,7 +112,10 @@ fn serve(status: &StatusPage) -> io::Result<()> {
     let mut worker = Worker { status, extractor, encoder, compilers, cpu_limit, faults };
     while let Some((length, fd)) = channel::receive(socket, &mut buffer)? {
         let fd = fd.ok_or_else(|| io::Error::other("an order without a parcel"))?;
-        let (parcel, label) = worker.group(&Parcel::open(fd, &buffer[..length])?)?;
+        // SAFETY: the pool leaves an order alone until it is answered, and the order is dropped before.
+        let order = unsafe { Parcel::borrow(fd, &buffer[..length])? };
+        let (parcel, label) = worker.group(&order)?;
+        drop(order);
         channel::send(socket, &label, Some(parcel.as_fd()))?;
         status.begin(Step::Idle);
     }

@@ -63,6 +63,8 @@ pub(super) type Files = Vec<(FileRequest, Option<Content>)>;
 
 /// What the worker is sent, and what needs no worker.
 pub(super) struct Order {
+    /// What the parcel lies in, to be used for another one when this is answered.
+    pub(super) file: File,
     pub(super) parcel: OwnedFd,
     pub(super) label: Label,
     /// Positions in the group of the files that are sent.
@@ -72,9 +74,9 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Packs a range of a group.
-    pub(super) fn pack(files: &Files, range: Range<usize>, limits: &Limits) -> io::Result<Self> {
-        let mut draft = Draft::new()?;
+    /// Packs a range of a group, into the file of an earlier order if there is one.
+    pub(super) fn pack(files: &Files, range: Range<usize>, limits: &Limits, earlier: Option<File>) -> io::Result<Self> {
+        let mut draft = earlier.map_or_else(Draft::new, Draft::again)?;
         let (mut sent, mut settled, mut items) = (vec![], BTreeMap::new(), vec![]);
         for index in range {
             let (request, content) = &files[index];
@@ -88,8 +90,8 @@ impl Order {
                 }
             }
         }
-        let (parcel, label) = draft.seal(&serde_json::to_vec(&items)?)?;
-        Ok(Self { parcel, label, sent, settled })
+        let (file, parcel, label) = draft.lend(&serde_json::to_vec(&items)?)?;
+        Ok(Self { file, parcel, label, sent, settled })
     }
 }
 

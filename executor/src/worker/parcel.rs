@@ -6,12 +6,12 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Seek, Write};
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use arrow::buffer::Buffer;
 use bytes::Bytes;
 use memmap2::MmapOptions;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
 
 /// The seals of a parcel.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE).union(SealFlags::SEAL);
@@ -33,6 +33,12 @@ impl Draft {
     pub(super) fn new() -> io::Result<Self> {
         let fd = memfd_create("lode", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         Ok(Self { file: fd.into(), len: 0 })
+    }
+
+    /// Fills a file again, from its start.
+    pub(super) fn again(mut file: File) -> io::Result<Self> {
+        file.rewind()?;
+        Ok(Self { file, len: 0 })
     }
 
     /// Appends bytes and says where they lie.
@@ -71,12 +77,25 @@ impl Draft {
 
     /// Adds the head and makes the parcel immutable.
     pub(super) fn seal(mut self, head: &[u8]) -> io::Result<(OwnedFd, Label)> {
-        let head = self.bytes(head)?;
+        let label = self.label(head)?;
         fcntl_add_seals(&self.file, SEALS)?;
+        Ok((self.file.into(), label))
+    }
+
+    /// Adds the head and gives the parcel to somebody who can only read it. Its file may be filled again when the answer
+    /// has come: memory that is there already need not be found and cleared.
+    pub(super) fn lend(mut self, head: &[u8]) -> io::Result<(File, OwnedFd, Label)> {
+        let label = self.label(head)?;
+        let reader = File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))?;
+        Ok((self.file, reader.into(), label))
+    }
+
+    fn label(&mut self, head: &[u8]) -> io::Result<Label> {
+        let head = self.bytes(head)?;
         let mut label = Label::default();
         label[..8].copy_from_slice(&head.start.to_le_bytes());
         label[8..].copy_from_slice(&head.end.to_le_bytes());
-        Ok((self.file.into(), label))
+        Ok(label)
     }
 }
 
@@ -102,19 +121,38 @@ pub(super) struct Parcel {
 impl Parcel {
     /// Maps a parcel after checking that it can't change and that its head lies inside.
     pub(super) fn open(fd: OwnedFd, label: &[u8]) -> io::Result<Self> {
-        let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-        let label: &Label = label.try_into().map_err(|_| invalid("a parcel's label has the wrong size"))?;
         if !fcntl_get_seals(fd.as_fd())?.contains(SEALS) {
             return Err(invalid("a parcel is not sealed"));
         }
-        // A private mapping: kernels before 6.7 refuse shared ones of a file that is sealed against writing.
         // SAFETY: the seals rule out that the file changes or shrinks while it is mapped.
-        let map = unsafe { MmapOptions::new().populate().map_copy_read_only(&fd)? };
-        let mut parcel = Self { bytes: Bytes::from_owner(map), head: Bytes::new() };
+        unsafe { Self::map(&fd, label) }
+    }
+
+    /// Maps a parcel that was lent.
+    ///
+    /// # Safety
+    /// Whoever lent it must leave it alone until the parcel is dropped.
+    pub(super) unsafe fn borrow(fd: OwnedFd, label: &[u8]) -> io::Result<Self> {
+        // SAFETY: as the caller says.
+        unsafe { Self::map(&fd, label) }
+    }
+
+    /// # Safety
+    /// The file must neither change nor shrink while it is mapped.
+    unsafe fn map(fd: &OwnedFd, label: &[u8]) -> io::Result<Self> {
+        let label: &Label = label.try_into().map_err(|_| invalid("a parcel's label has the wrong size"))?;
         let (start, end) = label.split_at(8);
         let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("half a label is eight bytes"));
-        parcel.head =
-            parcel.part(&(number(start)..number(end))).ok_or_else(|| invalid("a parcel's head is outside"))?;
+        let head = number(start)..number(end);
+        if head.end > fstat(fd)?.st_size as u64 {
+            return Err(invalid("a parcel's head is outside"));
+        }
+        // Nothing lies behind the head. A private mapping: kernels before 6.7 refuse shared ones of a file that is sealed
+        // against writing.
+        // SAFETY: as the caller says.
+        let map = unsafe { MmapOptions::new().len(head.end as usize).populate().map_copy_read_only(fd)? };
+        let mut parcel = Self { bytes: Bytes::from_owner(map), head: Bytes::new() };
+        parcel.head = parcel.part(&head).ok_or_else(|| invalid("a parcel's head is outside"))?;
         Ok(parcel)
     }
 
@@ -128,6 +166,10 @@ impl Parcel {
         let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
         self.bytes.get(range.clone()).is_some().then(|| self.bytes.slice(range))
     }
+}
+
+fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
 }
 
 #[cfg(test)]
@@ -161,6 +203,26 @@ mod tests {
         let mut again = File::from(fd.try_clone().unwrap());
         assert!(again.write_all(b"x").is_err() && again.set_len(0).is_err());
         assert_eq!(Parcel::open(fd, &label).unwrap().part(&(2..6)).unwrap(), "2301");
+    }
+
+    #[test]
+    fn a_lent_parcel_can_be_filled_again() {
+        let mut draft = Draft::new().unwrap();
+        let long = draft.bytes(&[b'x'; 10_000]).unwrap();
+        let (file, fd, label) = draft.lend(b"first").unwrap();
+        assert!(File::from(fd.try_clone().unwrap()).write_all(b"x").is_err(), "it can only be read");
+        assert!(Parcel::open(fd.try_clone().unwrap(), &label).is_err(), "it is not sealed");
+        // SAFETY: the file is filled again when this parcel is gone.
+        let parcel = unsafe { Parcel::borrow(fd, &label) }.unwrap();
+        assert_eq!((parcel.head(), parcel.part(&long).unwrap().len()), (&b"first"[..], 10_000));
+        drop(parcel);
+        let mut draft = Draft::again(file).unwrap();
+        let short = draft.bytes(b"yes").unwrap();
+        let (_file, fd, label) = draft.lend(b"second").unwrap();
+        // SAFETY: nobody fills the file again.
+        let parcel = unsafe { Parcel::borrow(fd, &label) }.unwrap();
+        assert_eq!((parcel.head(), parcel.part(&short).unwrap()), (&b"second"[..], Bytes::from_static(b"yes")));
+        assert_eq!(parcel.part(&long), None, "what an earlier parcel held is out of reach");
     }
 
     #[test]

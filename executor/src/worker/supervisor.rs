@@ -5,6 +5,7 @@
 //! Every split leaves smaller parts, so the work lost is bounded by what the group costs, and its end is certain.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +23,14 @@ use super::verdict::{Kill, Verdict};
 /// A worker that holds on to more memory than this, or than a quarter of its limit, is replaced after its group.
 const MAX_IDLE_BYTES: u64 = 256 << 20;
 
+/// The file of an order is not kept for the next one when it has become larger than this.
+const MAX_ORDER_BYTES: u64 = 8 << 20;
+
 pub(super) struct Supervisor {
     config: Arc<PoolConfig>,
     worker: Option<Process>,
+    /// What the last order lay in, which nobody reads any more.
+    order: Option<File>,
 }
 
 /// A part of a group that is still to be done.
@@ -47,7 +53,7 @@ struct Progress {
 
 impl Supervisor {
     pub(super) fn new(config: Arc<PoolConfig>) -> Self {
-        Self { config, worker: None }
+        Self { config, worker: None, order: None }
     }
 
     /// Extracts a group, whatever it does to workers.
@@ -72,8 +78,9 @@ impl Supervisor {
         progress: &mut Progress,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<(), WorkerError> {
-        let order = Order::pack(files, part.files.clone(), &self.config.limits);
-        let Order { parcel, label, sent, settled } = order.map_err(WorkerError::system("pack files for a worker"))?;
+        let order = Order::pack(files, part.files.clone(), &self.config.limits, self.order.take());
+        let Order { file, parcel, label, sent, settled } =
+            order.map_err(WorkerError::system("pack files for a worker"))?;
         for (index, status) in settled {
             progress.settle(index, files, status);
         }
@@ -90,6 +97,8 @@ impl Supervisor {
         let death = match worker.order(parcel, &label, limits, cancelled)? {
             Outcome::Reply(parcel) => match accept(&parcel, files, &sent) {
                 Ok(accepted) => {
+                    // A worker that answered has let go of its order; one that died is not trusted to have.
+                    self.order = file.metadata().is_ok_and(|m| m.len() <= MAX_ORDER_BYTES).then_some(file);
                     self.accepted(accepted, &sent, progress);
                     return Ok(());
                 }

@@ -10,6 +10,7 @@ use datafusion::prelude::{DataFrame, SessionContext, col, concat, lit, when};
 use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use parquet::arrow::ArrowWriter;
+use parquet::file::properties::EnabledStatistics;
 
 use crate::error::PlanError;
 
@@ -31,7 +32,7 @@ pub static WANTED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("requested", DataType::Boolean, false),
         Field::new("retry", DataType::Boolean, false),
         Field::new("datasets", DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))), false),
-        text("meta", false),
+        text("meta", true),
     ]))
 });
 
@@ -40,8 +41,8 @@ pub static WANTED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 pub struct Wanted<'a> {
     /// The file.
     pub meta: &'a FileMeta,
-    /// Its record as JSON.
-    pub meta_json: &'a str,
+    /// Its record as JSON; of a lane that may have something to do, and once a file.
+    pub meta_json: Option<&'a str>,
     /// Lane.
     pub lane: LaneId,
     /// Content key of the lane for this file.
@@ -68,7 +69,8 @@ pub struct WantedWriter<W: std::io::Write + Send> {
     rows: usize,
 }
 
-const BATCH: usize = 16 * 1024;
+/// Rows of a batch: few enough that their memory is used again and again.
+const BATCH: usize = 2 * 1024;
 
 impl<W: std::io::Write + Send> WantedWriter<W> {
     /// A writer onto a sink of bytes.
@@ -76,10 +78,15 @@ impl<W: std::io::Write + Send> WantedWriter<W> {
     /// # Errors
     /// If the file's head can't be written.
     pub fn new(sink: W) -> Result<Self, PlanError> {
-        let properties = parquet::file::properties::WriterProperties::builder()
+        let mut properties = parquet::file::properties::WriterProperties::builder()
             .set_compression(parquet::basic::Compression::SNAPPY)
-            .set_max_row_group_row_count(Some(128 * 1024))
-            .build();
+            .set_statistics_enabled(EnabledStatistics::None)
+            .set_max_row_group_row_count(Some(128 * 1024));
+        // Texts that hardly repeat: to look each up in a dictionary costs more than it saves.
+        for column in ["path", "content_key", "meta"] {
+            properties = properties.set_column_dictionary_enabled(column.into(), false);
+        }
+        let properties = properties.build();
         Ok(Self {
             writer: ArrowWriter::try_new(sink, Arc::clone(&WANTED_SCHEMA), Some(properties))?,
             text: Default::default(),
@@ -102,7 +109,7 @@ impl<W: std::io::Write + Send> WantedWriter<W> {
         for (builder, value) in self.text.iter_mut().zip(values) {
             builder.append_value(value);
         }
-        self.meta.append_value(wanted.meta_json);
+        self.meta.append_option(wanted.meta_json);
         self.file_id.append_value(wanted.meta.file_id);
         self.requested.append_value(!wanted.datasets.is_empty());
         self.retry.append_value(wanted.retry);
