@@ -1,24 +1,28 @@
 //! The `bytecode_*` tables against CPython's own `dis`, row for row, over whole standard libraries.
 //!
 //! One interpreter is always held against, 3.13 where there is one; every other with `LODE_ORACLES=all`.
-//! `LODE_ORACLE_ROOT` names a directory to compare instead of the standard libraries.
+//! `LODE_ORACLE_ROOT` names a directory to compare instead of the standard libraries. What interpreters said of a few
+//! sources is kept in `golden/` and always held against.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and tell what it compared")]
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{self, BufReader, Read};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int32Type, Int64Type};
-use lode_facts::bytecode::{Compiled, Interpreter};
+use lode_facts::bytecode::{Compiled, Interpreter, Opcodes};
 use lode_facts::extract::{Extractor, FileRequest, GroupOutput, LaneRequest};
 use lode_facts::file::{FileKind, FileMeta};
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
+
+mod golden;
 
 /// Interpreters that run, newest first: those of `LODE_PYTHONS` (programs, separated by colons), else `python3.14` to
 /// `python3.8` of the search path and of pyenv.
@@ -265,32 +269,59 @@ fn block(input: &mut impl Read) -> Option<Vec<u8>> {
     Some(block)
 }
 
-fn compare(python: &Interpreter) {
+/// Runs the oracle, in a folder where one is given.
+fn oracle(program: &str, root: Option<&OsStr>, folder: Option<&Path>) -> Child {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bytecode_oracle.py");
-    let root = std::env::var_os("LODE_ORACLE_ROOT");
-    let mut child = Command::new(&python.program)
-        .args(["-I", "-S", "-X", "utf8", script])
-        .args(&root)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("an interpreter that answered before runs again");
+    let mut command = Command::new(program);
+    command.args(["-I", "-S", "-X", "utf8", script]).args(root).stdout(Stdio::piped());
+    folder.map(|folder| command.current_dir(folder));
+    command.spawn().expect("an interpreter that answered before runs again")
+}
+
+/// Holds Lode against what an interpreter printed of files below a folder.
+fn compare_printed(python: &Interpreter, mut input: impl Read, folder: &Path) -> Tally {
     let options = Options { interpreters: vec![python.clone()], ..Options::default() };
     let mut extractor = Extractor::new(&options, &Limits::default());
     let mut tally = Tally::default();
-    let mut input = BufReader::new(child.stdout.take().unwrap());
     while let Some(path) = block(&mut input) {
         let (code, rows) = (block(&mut input).unwrap(), block(&mut input).unwrap());
         let (path, rows) = (String::from_utf8(path).unwrap(), String::from_utf8(rows).unwrap());
-        tally.file(&mut extractor, &path, code, &rows);
+        tally.file(&mut extractor, folder.join(path).to_str().unwrap(), code, &rows);
     }
-    assert!(child.wait().unwrap().success(), "the oracle failed");
     println!(
         "Python {}: {} files, {} bytes, {} bytes of code, rows compared {:?}, {} instructions located",
         python.version, tally.files, tally.bytes, tally.code_bytes, tally.rows, tally.located,
     );
-    assert!(tally.files > 500 || root.is_some(), "{} files are no standard library", tally.files);
     let shown = tally.differences.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
     assert!(tally.differences.is_empty(), "{} differences or more:\n{shown}", tally.differences.len());
+    tally
+}
+
+fn compare(python: &Interpreter) {
+    let root = std::env::var_os("LODE_ORACLE_ROOT");
+    let mut child = oracle(&python.program, root.as_deref(), None);
+    let tally = compare_printed(python, BufReader::new(child.stdout.take().unwrap()), Path::new(""));
+    assert!(child.wait().unwrap().success(), "the oracle failed");
+    assert!(tally.files > 500 || root.is_some(), "{} files are no standard library", tally.files);
+}
+
+#[test]
+fn golden_files_equal_dis() {
+    if golden::is_written() {
+        for python in interpreters() {
+            let root = OsStr::new(".");
+            let output = oracle(&python.program, Some(root), Some(&golden::sources())).wait_with_output().unwrap();
+            assert!(output.status.success(), "the oracle failed");
+            golden::write("dis", &python.version, &output.stdout);
+        }
+    }
+    for (version, printed) in golden::read("dis") {
+        let minor = version.split('.').nth(1).unwrap().parse().unwrap();
+        let magic = Opcodes::of(minor).expect("a version that is known").magic;
+        let python = Interpreter { program: "dis".into(), version, magic };
+        let tally = compare_printed(&python, &*printed, &golden::sources());
+        assert!(tally.files >= 2 && tally.rows["bytecode_instructions"] > 1000, "{}: too few rows", python.version);
+    }
 }
 
 #[test]

@@ -21,6 +21,8 @@ use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
 
+mod golden;
+mod packages;
 #[path = "../../tests/oracles/venv.rs"]
 mod venv;
 
@@ -29,10 +31,6 @@ const SEED: u64 = 4;
 /// Share of rows that must be equal over whole packages; what differs is explained in `docs/CST.md`. In the sample all
 /// are equal.
 const REQUIRED: f64 = 0.999;
-
-/// What the whole comparison installs: five packages of different styles, pinned.
-const PACKAGES: [&str; 5] =
-    ["Django==5.2.8", "SQLAlchemy==2.0.44", "Sphinx==8.2.3", "Twisted==25.5.0", "pydantic==2.12.5"];
 
 /// Tests of the standard library that use the language up, on top of the sample.
 const SYNTAX: [&str; 10] = [
@@ -134,26 +132,39 @@ fn corpus(python: &Path) -> Vec<File> {
         corpus.extend(sample(&packages.join("libcst"), 250_000));
         return corpus;
     }
-    let installed =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cst-{:x}", stable_hash(PACKAGES.concat().as_bytes())));
-    if !installed.exists() {
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"];
-        let partial = installed.with_extension("partial");
-        output(Command::new(python).args(pip).arg("--target").arg(&partial).args(PACKAGES));
-        std::fs::rename(partial, &installed).unwrap();
-    }
-    let names = ["django", "sqlalchemy", "sphinx", "twisted", "pydantic"];
-    names.iter().flat_map(|name| files(&installed.join(name))).collect()
+    packages::folders(python).iter().flat_map(|folder| files(folder)).collect()
 }
 
-/// What LibCST says of files, by path; asked only for those it has not been asked for.
+/// Version of LibCST, and of the Python that runs it.
+fn version(python: &Path) -> String {
+    let script =
+        "import sys; from importlib.metadata import version; print(version('libcst'), *sys.version_info[:2], sep='-')";
+    output(Command::new(python).args(["-I", "-c", script]))
+}
+
+/// What LibCST says of each of some files: rows after a line `@path`.
+fn ask(python: &Path, files: &[&File]) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cst_oracle.py");
+    let mut child = Command::new(python)
+        .args(["-I", "-X", "utf8", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for file in files {
+        writeln!(input, "{}\t{}", file.path.display(), file.relative).unwrap();
+    }
+    drop(input);
+    let answer = child.wait_with_output().unwrap();
+    assert!(answer.status.success(), "the oracle failed");
+    String::from_utf8(answer.stdout).unwrap()
+}
+
+/// What LibCST says of files, by path; asked only for those it has not been asked for. With `LODE_ORACLE_CACHED` it is
+/// not asked at all, and the other files are left out: what a run that was stopped came to.
 fn oracle(python: &Path, files: &[File]) -> HashMap<PathBuf, Vec<String>> {
-    let version = output(Command::new(python).args([
-        "-I",
-        "-c",
-        "import sys; from importlib.metadata import version; print(version('libcst'), *sys.version_info[:2])",
-    ]));
-    let key = format!("{}-{:x}", version.replace(' ', "-"), stable_hash(SCRIPT.as_bytes()));
+    let key = format!("{}-{:x}", version(python), stable_hash(SCRIPT.as_bytes()));
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cst-oracle").join(key);
     std::fs::create_dir_all(&cache).unwrap();
     let place = |file: &File| {
@@ -161,22 +172,9 @@ fn oracle(python: &Path, files: &[File]) -> HashMap<PathBuf, Vec<String>> {
         cache.join(format!("{content:016x}-{:016x}", stable_hash(file.relative.as_bytes())))
     };
     let missing: Vec<&File> = files.iter().filter(|file| !place(file).exists()).collect();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cst_oracle.py");
-    for chunk in missing.chunks(20) {
-        let mut child = Command::new(python)
-            .args(["-I", "-X", "utf8", script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut input = child.stdin.take().unwrap();
-        for file in chunk {
-            writeln!(input, "{}\t{}", file.path.display(), file.relative).unwrap();
-        }
-        drop(input);
-        let answer = child.wait_with_output().unwrap();
-        assert!(answer.status.success(), "the oracle failed");
-        let answer = format!("\n{}", String::from_utf8(answer.stdout).unwrap());
+    let only_cached = std::env::var_os("LODE_ORACLE_CACHED").is_some();
+    for chunk in missing.chunks(20).take_while(|_| !only_cached) {
+        let answer = format!("\n{}", ask(python, chunk));
         let mut answers = answer.split("\n@/").skip(1);
         for file in chunk {
             let answer = answers.next().unwrap_or_else(|| panic!("no answer for {}", file.path.display()));
@@ -185,8 +183,8 @@ fn oracle(python: &Path, files: &[File]) -> HashMap<PathBuf, Vec<String>> {
             std::fs::write(place(file), rows).unwrap();
         }
     }
-    let rows = |file: &File| std::fs::read_to_string(place(file)).unwrap().lines().map(str::to_owned).collect();
-    files.iter().map(|file| (file.path.clone(), rows(file))).collect()
+    let rows = |file: &File| Some(std::fs::read_to_string(place(file)).ok()?.lines().map(str::to_owned).collect());
+    files.iter().filter_map(|file| Some((file.path.clone(), rows(file)?))).collect()
 }
 
 fn extract(extractor: &mut Extractor, file: &File) -> BTreeMap<&'static str, RecordBatch> {
@@ -462,8 +460,10 @@ fn files_of_a_sample_equal_libcst() {
     let mut extractor = Extractor::new(&Options::default(), &Limits::default());
     let mut tally = Tally::default();
     for file in &corpus {
-        tally.file(&mut extractor, file, &answers[&file.path]);
+        let Some(answer) = answers.get(&file.path) else { continue };
+        tally.file(&mut extractor, file, answer);
     }
+    println!("{} of {} files", tally.files, corpus.len());
     let rows: usize = tally.rows.values().sum();
     let equal = 1.0 - tally.different_rows as f64 / rows as f64;
     println!(
@@ -480,6 +480,54 @@ fn files_of_a_sample_equal_libcst() {
     assert!(tally.files > 80, "{} files are no sample", tally.files);
     assert!(equal >= if whole() { REQUIRED } else { 1.0 }, "only {:.4}% of the rows are equal", 100.0 * equal);
     assert!(tally.refused_alone.is_empty(), "LibCST reads {:?}", tally.refused_alone);
+}
+
+/// The sources of the golden file: those at the top of the folder, and the shapes.
+fn golden_sources() -> Vec<File> {
+    let root = golden::sources();
+    let entries = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<File> = entries
+        .filter(|path| path.is_file())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            File { relative: format!("deep/er/{name}"), content: std::fs::read(&path).unwrap(), path }
+        })
+        .collect();
+    found.extend(shapes());
+    found.sort_by(|a, b| a.relative.cmp(&b.relative));
+    found
+}
+
+#[test]
+fn golden_files_equal_libcst() {
+    let sources = golden_sources();
+    if golden::is_written() {
+        let python = interpreter();
+        let answer = format!("\n{}", ask(&python, &sources.iter().collect::<Vec<_>>()));
+        let answers = answer.split("\n@/").skip(1).map(|answer| answer.split_once('\n').unwrap().1);
+        let named: Vec<String> =
+            sources.iter().zip(answers).map(|(file, rows)| format!("@{}\n{rows}", file.relative)).collect();
+        assert_eq!(named.len(), sources.len());
+        golden::write("libcst", &version(&python), named.join("\n").as_bytes());
+    }
+    for (version, printed) in golden::read("libcst") {
+        let printed = format!("\n{}", String::from_utf8(printed).unwrap());
+        let answers: HashMap<&str, Vec<String>> = printed
+            .split("\n@")
+            .skip(1)
+            .map(|answer| answer.split_once('\n').unwrap_or((answer, "")))
+            .map(|(name, rows)| (name, rows.lines().map(str::to_owned).collect()))
+            .collect();
+        let mut extractor = Extractor::new(&Options::default(), &Limits::default());
+        let mut tally = Tally::default();
+        for file in &sources {
+            tally.file(&mut extractor, file, &answers[file.relative.as_str()]);
+        }
+        let rows: usize = tally.rows.values().sum();
+        println!("golden file of LibCST {version}: {} files, {rows} rows, {} refused", tally.files, tally.refused);
+        assert!(rows > 5_000, "{rows} rows are too few");
+        assert!(tally.differences.is_empty(), "{version}:\n{}", tally.differences.join("\n"));
+    }
 }
 
 #[test]

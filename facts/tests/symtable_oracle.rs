@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int32Type};
@@ -17,6 +17,8 @@ use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
 use lode_facts::python::Version;
+
+mod golden;
 
 fn all() -> bool {
     std::env::var("LODE_ORACLES").is_ok_and(|which| which == "all")
@@ -324,37 +326,71 @@ impl Tally {
     }
 }
 
+/// Runs the oracle, in a folder where one is given.
+fn oracle(python: &Path, arguments: &[&str], folder: Option<&Path>) -> Child {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/symtable_oracle.py");
+    let mut command = Command::new(python);
+    command.args(["-I", "-X", "utf8", script]).args(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    folder.map(|folder| command.current_dir(folder));
+    command.spawn().expect("an interpreter that answered before runs again")
+}
+
 /// Holds Lode against what an interpreter prints with these arguments.
 fn compare(python: &Path, version: (u8, u8), arguments: &[&str]) -> Tally {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/symtable_oracle.py");
-    let mut child = Command::new(python)
-        .args(["-I", "-X", "utf8", script])
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("an interpreter that answered before runs again");
+    let mut child = oracle(python, arguments, None);
+    let tally = compare_printed(BufReader::new(child.stdout.take().unwrap()), version, Path::new(""));
+    assert!(child.wait().unwrap().success(), "the oracle failed");
+    tally
+}
+
+/// Holds Lode against what an interpreter printed of files below a folder.
+fn compare_printed(mut lines: impl BufRead, version: (u8, u8), root: &Path) -> Tally {
     let mut extractor = Extractor::new(&options(version), &Limits::default());
     let mut tally = Tally::default();
     let mut oracle: Vec<String> = vec![];
     let mut path: Option<String> = None;
-    let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut line = vec![];
+    let place = |path: &str| root.join(path).to_str().unwrap().to_owned();
     while lines.read_until(b'\n', &mut line).unwrap() > 0 {
         let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
         line.clear();
         if let Some(next) = text.strip_prefix('@') {
             if let Some(path) = path.replace(next.to_owned()) {
-                tally.file(&mut extractor, &path, &oracle, version);
+                tally.file(&mut extractor, &place(&path), &oracle, version);
             }
             oracle.clear();
         } else if !text.starts_with('!') {
             oracle.push(text);
         }
     }
-    assert!(child.wait().unwrap().success(), "the oracle failed");
-    tally.file(&mut extractor, &path.expect("there are files"), &oracle, version);
+    tally.file(&mut extractor, &place(&path.expect("there are files")), &oracle, version);
     tally
+}
+
+/// Exact version of an interpreter.
+fn exact_version(python: &Path) -> String {
+    let script = "import sys; print('.'.join(map(str, sys.version_info[:3])))";
+    let output = Command::new(python).args(["-I", "-c", script]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn golden_files_equal_cpython() {
+    if golden::is_written() {
+        for (python, _) in interpreters() {
+            let output = oracle(&python, &["."], Some(&golden::sources())).wait_with_output().unwrap();
+            assert!(output.status.success(), "the oracle failed");
+            golden::write("symtable", &exact_version(&python), &output.stdout);
+        }
+    }
+    for (version, printed) in golden::read("symtable") {
+        let minor = version.split('.').nth(1).unwrap().parse().unwrap();
+        let tally = compare_printed(&*printed, (3, minor), &golden::sources());
+        println!("golden file of {version}: {}", tally.report(Path::new("symtable"), (3, minor)));
+        tally.judge();
+        assert!(tally.files > 10 && tally.refused["symtable"] > 5, "{version}: {} files", tally.files);
+    }
 }
 
 #[test]

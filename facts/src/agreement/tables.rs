@@ -14,7 +14,8 @@ fact_table! {
         kind: OptSymbol,
         /// The left view: `ast`.
         left_view: Symbol,
-        /// The right view: `rustpython`, a parser that shares no code with the left one, or `ts`.
+        /// The right view: `rustpython`, a parser that shares no code with the left one; `ts`; `cst`; `symtable`; or
+        /// `bytecode`, if an interpreter compiled the file.
         right_view: Symbol,
         /// `only_left` or `only_right`: the other saw nothing there. `name`: same bytes, other name. `end`: same first
         /// byte, other end. `right_refuses`: the right side can't read the file.
@@ -33,6 +34,8 @@ fact_table! {
         right_bend: OptInt32 { unit: "byte, from 0" },
         /// Why the right side refuses the file, in its own words.
         message: OptUtf8,
+        /// Version of the interpreter that compiled, where the right view is `bytecode`.
+        python_version: OptSymbol,
     }
 }
 
@@ -52,5 +55,7 @@ fact_table! {
         compared: Int32,
         /// Those that both saw alike.
         agreed: Int32,
+        /// Version of the interpreter that compiled, where the right view is `bytecode`.
+        python_version: OptSymbol,
     }
 }

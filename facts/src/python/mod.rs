@@ -11,6 +11,8 @@ mod refusal;
 mod tree;
 mod version;
 
+use std::cell::Cell;
+
 use ruff_python_ast::token::{TokenKind, Tokens};
 use ruff_python_ast::{Decorator, Stmt};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
@@ -28,6 +30,17 @@ pub const MAX_DEPTH: usize = 10_000;
 
 /// Version of the parser, for fingerprints.
 pub const PARSER_VERSION: &str = "ruff_python_parser 0.0.10";
+
+thread_local! {
+    /// Files that the parser was given on this thread.
+    static PARSES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How many files were parsed on this thread. Lanes share the parse of a file: the number grows by one a file, however
+/// many of them read it.
+pub fn parses() -> u64 {
+    PARSES.get()
+}
 
 /// Why a file has no tree, in the terms of the exception CPython raises.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -70,6 +83,7 @@ impl<'a> PythonModule<'a> {
             return Err(nesting::too_many_brackets());
         }
         let lines = position::line_starts(&decoded.text);
+        PARSES.set(PARSES.get() + 1);
         let options = ParseOptions::from(Mode::Module).with_target_version(version.target());
         let parsed = parse_unchecked(&decoded.text, options).try_into_module().expect("module mode gives a module");
         let nesting = nesting::measure(parsed.tokens());

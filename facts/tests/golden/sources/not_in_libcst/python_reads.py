@@ -1,0 +1,4 @@
+(parenthesised): int = 1
+
+
+class Base(key=1, *bases): pass
