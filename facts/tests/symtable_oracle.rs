@@ -3,14 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod cpython;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int32Type};
+use cpython::{Python, all, corpus};
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
 use lode_facts::file::{FileKind, FileMeta};
 use lode_facts::lane::LaneId;
@@ -20,54 +23,8 @@ use lode_facts::python::Version;
 
 mod golden;
 
-fn all() -> bool {
-    std::env::var("LODE_ORACLES").is_ok_and(|which| which == "all")
-}
-
-/// Version of an interpreter, if it runs.
-fn version(python: &Path) -> Option<(u8, u8)> {
-    let script = "import sys; print(*sys.version_info[:2])";
-    let output = Command::new(python).args(["-I", "-c", script]).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut numbers = text.split_whitespace().filter_map(|n| n.parse().ok());
-    Some((numbers.next()?, numbers.next()?))
-}
-
-/// The interpreters to hold the facts against: the newest up to Lode's default version, with `LODE_ORACLES=all` every
-/// one there is, one a version: those of `LODE_PYTHONS` (programs, separated by colons), else `LODE_PYTHON`, those of
-/// the search path, and those of pyenv.
-fn interpreters() -> Vec<(PathBuf, (u8, u8))> {
-    let programs: Vec<PathBuf> = match std::env::var_os("LODE_PYTHONS") {
-        Some(named) => std::env::split_paths(&named).collect(),
-        None => {
-            let named = std::env::var_os("LODE_PYTHON").map(PathBuf::from).into_iter();
-            let usual = Version::ALL.iter().map(|version| format!("python{version}").into());
-            let pyenv = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
-            let pyenv = pyenv.or_else(|| Some(std::env::home_dir()?.join(".pyenv")));
-            let installed = pyenv.and_then(|root| std::fs::read_dir(root.join("versions")).ok());
-            let mut installed: Vec<PathBuf> =
-                installed.into_iter().flatten().flatten().map(|entry| entry.path().join("bin/python")).collect();
-            installed.sort();
-            named.chain(usual).chain(["python3".into()]).chain(installed).collect()
-        }
-    };
-    let mut found: BTreeMap<(u8, u8), PathBuf> = BTreeMap::new();
-    for program in programs {
-        if let Some(version) = version(&program).filter(|version| *version >= (3, 8) && *version <= (3, 14)) {
-            found.entry(version).or_insert(program);
-        }
-    }
-    assert!(!found.is_empty(), "no Python: set LODE_PYTHON to an interpreter of 3.8 or newer");
-    let mut found: Vec<_> = found.into_iter().map(|(version, program)| (program, version)).collect();
-    if !all() {
-        let usual = found.iter().rposition(|(_, version)| *version <= (3, Version::default().minor())).unwrap_or(0);
-        found = vec![found.swap_remove(usual)];
-    }
-    found
-}
-
-fn options(version: (u8, u8)) -> Options {
-    Options { python_version: format!("{}.{}", version.0, version.1).parse().unwrap(), ..Options::default() }
+fn options(version: Version) -> Options {
+    Options { python_version: version, ..Options::default() }
 }
 
 fn extract(extractor: &mut Extractor, content: &[u8]) -> BTreeMap<&'static str, RecordBatch> {
@@ -183,7 +140,7 @@ impl Tally {
         self.differences.push(format!("{path}\n  CPython: {expected}\n  Lode:    {found}"));
     }
 
-    fn file(&mut self, extractor: &mut Extractor, path: &str, oracle: &[String], version: (u8, u8)) {
+    fn file(&mut self, extractor: &mut Extractor, path: &str, oracle: &[String], version: Version) {
         let content = std::fs::read(path).unwrap();
         self.files += 1;
         self.bytes += content.len();
@@ -217,7 +174,7 @@ impl Tally {
     }
 
     /// The stage is the same; of an error of the symbol table, so are type, message and place.
-    fn error(&mut self, path: &str, expected: &[&str], found: Option<Vec<String>>, version: (u8, u8)) {
+    fn error(&mut self, path: &str, expected: &[&str], found: Option<Vec<String>>, version: Version) {
         *self.refused.entry(expected[0].into()).or_default() += 1;
         let Some(found) = found else {
             // Which files parse is for the `ast_*` tables to hold.
@@ -233,7 +190,7 @@ impl Tally {
         // Columns count from 1. Before 3.10 some are one too small, and no end is told.
         let column = number(&found[3]).map(|column| column + 1);
         let same_column = number(expected[3]) == column
-            || version < (3, 10) && number(expected[3]) == column.map(|c| c - 1)
+            || version < Version::Py310 && number(expected[3]) == column.map(|c| c - 1)
             || expected[6].contains("future");
         let same_end = expected[5] == "\\N"
             || expected[4] == found[4] && number(expected[5]) == number(&found[5]).map(|column| column + 1);
@@ -312,9 +269,9 @@ impl Tally {
     }
 
     /// What was compared, for people.
-    fn report(&self, python: &Path, version: (u8, u8)) -> String {
+    fn report(&self, python: &Python) -> String {
         let mut text = String::new();
-        write!(text, "{} {}.{}: {} files", python.display(), version.0, version.1, self.files).unwrap();
+        write!(text, "{} {}: {} files", python.program.display(), python.release, self.files).unwrap();
         write!(text, ", {} bytes, refused {:?}", self.bytes, self.refused).unwrap();
         write!(text, ", rows compared {:?}", self.rows).unwrap();
         text
@@ -337,15 +294,15 @@ fn oracle(python: &Path, arguments: &[&str], folder: Option<&Path>) -> Child {
 }
 
 /// Holds Lode against what an interpreter prints with these arguments.
-fn compare(python: &Path, version: (u8, u8), arguments: &[&str]) -> Tally {
-    let mut child = oracle(python, arguments, None);
-    let tally = compare_printed(BufReader::new(child.stdout.take().unwrap()), version, Path::new(""));
+fn compare(python: &Python, arguments: &[&str]) -> Tally {
+    let mut child = oracle(&python.program, arguments, None);
+    let tally = compare_printed(BufReader::new(child.stdout.take().unwrap()), python.version, Path::new(""));
     assert!(child.wait().unwrap().success(), "the oracle failed");
     tally
 }
 
 /// Holds Lode against what an interpreter printed of files below a folder.
-fn compare_printed(mut lines: impl BufRead, version: (u8, u8), root: &Path) -> Tally {
+fn compare_printed(mut lines: impl BufRead, version: Version, root: &Path) -> Tally {
     let mut extractor = Extractor::new(&options(version), &Limits::default());
     let mut tally = Tally::default();
     let mut oracle: Vec<String> = vec![];
@@ -368,26 +325,19 @@ fn compare_printed(mut lines: impl BufRead, version: (u8, u8), root: &Path) -> T
     tally
 }
 
-/// Exact version of an interpreter.
-fn exact_version(python: &Path) -> String {
-    let script = "import sys; print('.'.join(map(str, sys.version_info[:3])))";
-    let output = Command::new(python).args(["-I", "-c", script]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
 #[test]
 fn golden_files_equal_cpython() {
     if golden::is_written() {
-        for (python, _) in interpreters() {
-            let output = oracle(&python, &["."], Some(&golden::sources())).wait_with_output().unwrap();
+        for python in Python::chosen() {
+            let output = oracle(&python.program, &["."], Some(&golden::sources())).wait_with_output().unwrap();
             assert!(output.status.success(), "the oracle failed");
-            golden::write("symtable", &exact_version(&python), &output.stdout);
+            golden::write("symtable", &python.release, &output.stdout);
         }
     }
     for (version, printed) in golden::read("symtable") {
-        let minor = version.split('.').nth(1).unwrap().parse().unwrap();
-        let tally = compare_printed(&*printed, (3, minor), &golden::sources());
-        println!("golden file of {version}: {}", tally.report(Path::new("symtable"), (3, minor)));
+        let minor = version.rsplit_once('.').unwrap().0.parse().unwrap();
+        let tally = compare_printed(&*printed, minor, &golden::sources());
+        println!("golden file of {version}: {} files, rows compared {:?}", tally.files, tally.rows);
         tally.judge();
         assert!(tally.files > 10 && tally.refused["symtable"] > 5, "{version}: {} files", tally.files);
     }
@@ -395,23 +345,34 @@ fn golden_files_equal_cpython() {
 
 #[test]
 fn the_standard_library_equals_cpython() {
-    for (python, version) in interpreters() {
-        let tally = compare(&python, version, &[]);
-        println!("standard library: {}", tally.report(&python, version));
+    for python in Python::chosen() {
+        let tally = compare(&python, &[]);
+        println!("standard library: {}", tally.report(&python));
         tally.judge();
         assert!(tally.files > 500, "{} files are no standard library", tally.files);
     }
 }
 
 #[test]
+fn packages_equal_cpython() {
+    let Some(corpus) = corpus::named() else { return };
+    for python in Python::chosen() {
+        let tally = compare(&python, &[corpus.to_str().unwrap()]);
+        println!("packages: {}", tally.report(&python));
+        tally.judge();
+        assert!(tally.files >= corpus::least(), "{} files are too few", tally.files);
+    }
+}
+
+#[test]
 fn sources_with_errors_equal_cpython() {
-    for (python, version) in interpreters() {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("symtable-{}.{}", version.0, version.1));
+    for python in Python::chosen() {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("symtable-{}", python.version));
         std::fs::create_dir_all(&folder).unwrap();
         let count = std::env::var("LODE_MUTANTS").unwrap_or_else(|_| if all() { "3000" } else { "500" }.into());
         let seed = std::env::var("LODE_SEED").unwrap_or_else(|_| "1".into());
-        let tally = compare(&python, version, &["mutants", &count, &seed, folder.to_str().unwrap()]);
-        println!("sources with errors: {}", tally.report(&python, version));
+        let tally = compare(&python, &["mutants", &count, &seed, folder.to_str().unwrap()]);
+        println!("sources with errors: {}", tally.report(&python));
         tally.judge();
         let refused = tally.refused.get("symtable").copied().unwrap_or_default();
         assert!(refused * 5 > tally.files, "{refused} of {} files are refused for their names", tally.files);

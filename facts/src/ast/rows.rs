@@ -1,5 +1,7 @@
 //! Rows of the tables beside `ast_nodes`.
 
+use std::borrow::Cow;
+
 use ruff_python_ast::token::TokenKind;
 use ruff_python_ast::{Alias, Expr, ExprCall, Stmt, StmtClassDef, StmtFunctionDef};
 use ruff_text_size::{Ranged, TextRange};
@@ -8,7 +10,7 @@ use super::expression::{kind_name, push_string_value};
 use super::statement::{annotations, defaults};
 use super::tables::AstTypeIgnores;
 use super::walk::{Walker, push_span};
-use crate::python::PythonModule;
+use crate::python::{PythonModule, Version};
 
 impl Walker<'_> {
     pub(super) fn docstring(&mut self, owner: i32, kind: &'static str, name: Option<&str>, body: &[Stmt]) {
@@ -165,15 +167,27 @@ fn dotted_name(expression: &Expr, out: &mut String) -> bool {
 /// The rows of `ast_type_ignores`.
 pub(super) fn type_ignores(module: &PythonModule<'_>, table: &mut AstTypeIgnores) {
     let mut locator = module.locator();
-    let comments = module.tokens().iter().filter(|token| token.kind() == TokenKind::Comment);
-    let ignores = comments.filter_map(|token| Some((token.range(), type_ignore_tag(module.slice(token.range()))?)));
-    for (ordinal, (range, tag)) in (0..).zip(ignores) {
-        let span = locator.span(range);
-        table.ordinal.push(ordinal);
-        table.lineno.push(span.lineno);
-        table.tag.push(tag);
-        table.bstart.push(span.bstart);
+    let mut ordinal = 0;
+    let mut before = None;
+    for token in module.tokens() {
+        let tag = (token.kind() == TokenKind::Comment).then(|| type_ignore_tag(module.slice(token.range()))).flatten();
+        if let Some(tag) = tag {
+            let span = locator.span(token.range());
+            table.ordinal.push(ordinal);
+            table.lineno.push(span.lineno);
+            // From 3.12 on, CPython takes the end of a line into the tag where nothing else is on the line.
+            let alone = before.is_none_or(starts_line) && module.version() >= Version::Py312;
+            table.tag.push(if alone { Cow::Owned(format!("{tag}\n")) } else { Cow::Borrowed(tag) }.as_ref());
+            table.bstart.push(span.bstart);
+            ordinal += 1;
+        }
+        before = Some(token.kind());
     }
+}
+
+/// Whether a comment behind such a token is the first of its line.
+fn starts_line(before: TokenKind) -> bool {
+    matches!(before, TokenKind::Newline | TokenKind::NonLogicalNewline | TokenKind::Indent | TokenKind::Dedent)
 }
 
 /// What follows `# type: ignore`, by the rule of CPython's tokenizer.

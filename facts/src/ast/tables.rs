@@ -212,7 +212,7 @@ fact_table! {
         ordinal: Int32,
         /// Line.
         lineno: Int32 { unit: "line, from 1" },
-        /// What follows `ignore`.
+        /// What follows `ignore`; as CPython 3.12 and newer have it, with the end of the line where the comment is alone on it.
         tag: Utf8,
         /// First byte of the comment.
         bstart: Int32 { unit: "byte, from 0" },

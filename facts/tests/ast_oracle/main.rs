@@ -1,39 +1,28 @@
 //! The `ast_*` tables against CPython's own `ast`, row for row.
 //!
 //! The newest interpreter up to Lode's default version is always held against, over its own standard library. With
-//! `LODE_ORACLES=all` it is every interpreter that is found ([`python::Python::all`]), mutants of the libraries
-//! (`LODE_MUTANTS` a version, from `LODE_SEED` on), and the Python files below `LODE_PYTHON_CORPUS`.
+//! `LODE_ORACLES=all` it is every interpreter that is found, and mutants of the libraries (`LODE_MUTANTS` a version, from
+//! `LODE_SEED` on). `LODE_PYTHON_CORPUS` names a folder of more files, or is `pypi`: the packages of
+//! `tests/oracles/corpus.txt`.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and says what it compared")]
 
 mod compare;
+#[path = "../cpython/mod.rs"]
+mod cpython;
 mod mutants;
-mod python;
+mod oracle;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use compare::Tally;
-use lode_facts::python::Version;
+use cpython::{Python, all, corpus, files};
 use mutants::{Random, mutant};
-use python::{Oracle, Python};
-
-fn all() -> bool {
-    std::env::var("LODE_ORACLES").is_ok_and(|which| which == "all")
-}
+use oracle::Oracle;
 
 fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).ok().map_or(default, |value| value.parse().expect("a number"))
-}
-
-/// The interpreters to hold the facts against.
-fn pythons() -> Vec<Python> {
-    let mut found = Python::all();
-    assert!(!found.is_empty(), "no Python: set LODE_PYTHON to an interpreter of 3.8 or newer");
-    if !all() {
-        let usual = found.iter().rposition(|python| python.version <= Version::default()).unwrap_or(0);
-        found = vec![found.swap_remove(usual)];
-    }
-    found
 }
 
 /// Compares files, each with its name.
@@ -71,8 +60,8 @@ fn read(paths: Vec<PathBuf>) -> impl Iterator<Item = (String, Vec<u8>)> {
 
 #[test]
 fn standard_libraries_equal_cpython() {
-    for python in pythons() {
-        let tally = compare(&python, "standard library", read(Python::files(&python.library)));
+    for python in Python::chosen() {
+        let tally = compare(&python, "standard library", read(files(&python.library)));
         assert!(tally.files > 500, "{} files are no standard library", tally.files);
         judge(&tally);
     }
@@ -80,10 +69,13 @@ fn standard_libraries_equal_cpython() {
 
 #[test]
 fn packages_equal_cpython() {
-    let Some(corpus) = std::env::var_os("LODE_PYTHON_CORPUS").filter(|_| all()) else { return };
-    let files = Python::files(corpus.as_ref());
-    for python in pythons() {
-        judge(&compare(&python, "packages", read(files.clone())));
+    let Some(corpus) = corpus::named() else { return };
+    for python in Python::chosen() {
+        let mut known = HashSet::new();
+        let distinct = read(files(&corpus)).filter(|(_, content)| known.insert(content.clone()));
+        let tally = compare(&python, "packages", distinct);
+        assert!(tally.files >= corpus::least(), "{} different files are too few", tally.files);
+        judge(&tally);
     }
 }
 
@@ -93,8 +85,8 @@ fn mutants_are_judged_as_cpython_judges_them() {
         return;
     }
     let (count, seed) = (number("LODE_MUTANTS", 3_000), number("LODE_SEED", 1));
-    for python in pythons() {
-        let paths = Python::files(&python.library);
+    for python in Python::chosen() {
+        let paths = files(&python.library);
         let of_seed = |seed: usize| {
             let mut random = Random(seed as u64);
             loop {

@@ -162,6 +162,8 @@ def answer(content):
         return [refusal(error)]
     dump = Dump()
     dump.node(tree, None, None, None, None)
+    if b"type:" not in content:
+        return dump.rows
     try:
         ignores = ast.parse(content, type_comments=True).type_ignores
     except SyntaxError:
