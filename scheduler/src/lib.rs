@@ -12,3 +12,4 @@ pub mod outcome;
 pub mod records;
 pub mod server;
 pub mod submit;
+mod tally;

@@ -36,6 +36,7 @@ use crate::losses::Losses;
 use crate::observer::{Observer, snapshot};
 use crate::outcome::Outcome;
 use crate::records;
+use crate::tally::Tally;
 
 /// How many snapshots may wait to be rendered.
 const SNAPSHOT_BACKLOG: usize = 64;
@@ -370,8 +371,9 @@ async fn assemble(listener: TcpListener, addr: SocketAddr, options: SchedulerOpt
     let producer = config.override_config_producer.clone().expect("set two lines above");
     let context = SessionContext::new_with_state((options.session)(producer())?).task_ctx();
     let jobs = InMemoryJobState::new(config.scheduler_id.clone(), options.session.clone(), producer);
-    let cluster =
-        BallistaCluster::new(Arc::new(InMemoryClusterState::default()), Arc::new(Observer::new(jobs, snapshots)));
+    let tally = Tally::new(options.event_log_dir.is_some());
+    let jobs = Observer::new(jobs, snapshots, tally.clone());
+    let cluster = BallistaCluster::new(Arc::new(InMemoryClusterState::default()), Arc::new(jobs));
     let server: Server = create_scheduler(cluster, config).await?;
 
     let draining = Arc::new(AtomicBool::new(false));
@@ -385,6 +387,7 @@ async fn assemble(listener: TcpListener, addr: SocketAddr, options: SchedulerOpt
         codec: options.codecs.logical.clone(),
         context,
         captures: captures.clone(),
+        tally,
         draining: draining.clone(),
     };
     let service = SchedulerGrpcServer::new(gate)
