@@ -8,6 +8,7 @@ mod corpus;
 mod incremental;
 mod measure;
 mod report;
+mod scale;
 mod workload;
 
 use std::io;
@@ -55,12 +56,19 @@ enum Contender {
     /// The bare loop, in a process of its own.
     #[command(hide = true)]
     Ceiling(ceiling::Args),
+    /// A worklist of files that are nowhere, in a process of its own.
+    #[command(hide = true)]
+    Worklist(scale::worklist::Args),
+    /// What a cluster of any size would need, from what was measured.
+    Model(scale::model::Args),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.contender {
         Some(Contender::Ceiling(ceiling)) => ceiling::run(&ceiling),
+        Some(Contender::Worklist(worklist)) => scale::worklist::run(&worklist),
+        Some(Contender::Model(model)) => scale::model::run(&model),
         None => run(&args),
     };
     match result {
@@ -78,11 +86,18 @@ fn run(args: &Args) -> io::Result<()> {
     let contenders = Contenders::build(args.workers)?;
     let mut report = Report::default();
     for workload in chosen {
+        if let Some(files) = workload.synthetic_files {
+            scale::worklist(workload, files, &mut report)?;
+        }
         for name in workload.corpora.iter().filter(|name| args.corpus.as_ref().is_none_or(|only| only == *name)) {
             let corpus = Corpus::prepare(name, workloads.corpus(name)?)?;
             report.heading(workload, &corpus);
             if workload.incremental {
                 incremental::run(&contenders, workload, &corpus, &mut report)?;
+            } else if !workload.executors.is_empty() {
+                scale::executors(&contenders, workload, &corpus, &mut report)?;
+            } else if !workload.shards.is_empty() {
+                scale::shards(&contenders, workload, &corpus, &mut report)?;
             } else {
                 contenders.compare(workload, &corpus, args.repeat, &mut report)?;
             }
@@ -103,6 +118,7 @@ impl Contenders {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
         let built = Command::new(cargo)
             .args(["build", "--release", "--locked", "--bin", "lode"])
+            .args(["--bin", "lode-scheduler", "--bin", "lode-executor"])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .status()?;
         if !built.success() {
@@ -137,7 +153,9 @@ impl Contenders {
         let mut command = Command::new(&self.lode);
         command.arg("extract").arg(&corpus.root).arg("--lake").arg(out.join("lake"));
         command.args(["--repo", "bench", "--output", "json", "--workers", &self.workers]);
-        command.args(["--datasets", &workload.datasets.join(",")]);
+        if !workload.datasets.is_empty() {
+            command.args(["--datasets", &workload.datasets.join(",")]);
+        }
         command
     }
 
