@@ -46,6 +46,10 @@ struct Args {
     /// Threads, worker processes or pool processes of every contender.
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(2, usize::from))]
     workers: usize,
+    /// Where lakes of the workloads about clusters lie for a while; below the target directory if not given. In memory
+    /// (`/dev/shm`), file systems have no part in what is measured.
+    #[arg(long)]
+    scratch: Option<PathBuf>,
     /// Also writes the measurements as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -83,11 +87,11 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> io::Result<()> {
     let workloads = Workloads::load()?;
     let chosen = workloads.chosen(&args.workload, args.all)?;
-    let contenders = Contenders::build(args.workers)?;
+    let contenders = Contenders::build(args.workers, args.scratch.clone())?;
     let mut report = Report::default();
     for workload in chosen {
         if let Some(files) = workload.synthetic_files {
-            scale::worklist(workload, files, &mut report)?;
+            scale::worklist(&contenders, workload, files, &mut report)?;
         }
         for name in workload.corpora.iter().filter(|name| args.corpus.as_ref().is_none_or(|only| only == *name)) {
             let corpus = Corpus::prepare(name, workloads.corpus(name)?)?;
@@ -111,10 +115,11 @@ struct Contenders {
     lode: PathBuf,
     python: PathBuf,
     workers: String,
+    scratch: Option<PathBuf>,
 }
 
 impl Contenders {
-    fn build(workers: usize) -> io::Result<Self> {
+    fn build(workers: usize, scratch: Option<PathBuf>) -> io::Result<Self> {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
         let built = Command::new(cargo)
             .args(["build", "--release", "--locked", "--bin", "lode"])
@@ -128,7 +133,16 @@ impl Contenders {
             lode: corpus::target_directory().join("release/lode"),
             python: corpus::python(),
             workers: workers.to_string(),
+            scratch,
         })
+    }
+
+    /// A directory for a lake.
+    fn place(&self) -> io::Result<TempDir> {
+        match &self.scratch {
+            Some(scratch) => TempDir::new_in(scratch),
+            None => TempDir::new_in(corpus::cache()?),
+        }
     }
 
     fn compare(&self, workload: &Workload, corpus: &Corpus, repeat: usize, report: &mut Report) -> io::Result<()> {

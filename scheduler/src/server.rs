@@ -142,7 +142,7 @@ impl SchedulerOptions {
             bind_host: addr.ip().to_string(),
             bind_port: addr.port(),
             scheduling_policy: TaskSchedulingPolicy::PushStaged,
-            task_distribution: TaskDistributionPolicy::Custom(Arc::new(FairShare { limit: self.tasks_per_job })),
+            task_distribution: TaskDistributionPolicy::Custom(Arc::new(FairShare::new(self.tasks_per_job))),
             executor_timeout_seconds: timeout,
             // An executor that drains gives signs of life until it has finished; one that doesn't is gone.
             executor_termination_grace_period: (timeout / 3).max(1),
