@@ -43,6 +43,11 @@ impl Corpus {
 }
 
 fn fill(root: &Path, spec: &CorpusSpec) -> io::Result<()> {
+    for number in 0..spec.lines.unwrap_or_default() {
+        let directory = root.join(format!("d{:03}", number / 100));
+        fs::create_dir_all(&directory)?;
+        fs::write(directory.join(format!("f{number:05}.py")), format!("x = {number}\n"))?;
+    }
     let mut sources = vec![];
     if spec.stdlib {
         sources.push(("stdlib".to_owned(), standard_library()?));

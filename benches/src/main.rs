@@ -8,6 +8,7 @@ mod corpus;
 mod incremental;
 mod measure;
 mod report;
+mod scale;
 mod workload;
 
 use std::io;
@@ -45,6 +46,10 @@ struct Args {
     /// Threads, worker processes or pool processes of every contender.
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(2, usize::from))]
     workers: usize,
+    /// Where lakes of the workloads about clusters lie for a while; below the target directory if not given. In memory
+    /// (`/dev/shm`), file systems have no part in what is measured.
+    #[arg(long)]
+    scratch: Option<PathBuf>,
     /// Also writes the measurements as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -55,12 +60,19 @@ enum Contender {
     /// The bare loop, in a process of its own.
     #[command(hide = true)]
     Ceiling(ceiling::Args),
+    /// A worklist of files that are nowhere, in a process of its own.
+    #[command(hide = true)]
+    Worklist(scale::worklist::Args),
+    /// What a cluster of any size would need, from what was measured.
+    Model(scale::model::Args),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.contender {
         Some(Contender::Ceiling(ceiling)) => ceiling::run(&ceiling),
+        Some(Contender::Worklist(worklist)) => scale::worklist::run(&worklist),
+        Some(Contender::Model(model)) => scale::model::run(&model),
         None => run(&args),
     };
     match result {
@@ -75,14 +87,21 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> io::Result<()> {
     let workloads = Workloads::load()?;
     let chosen = workloads.chosen(&args.workload, args.all)?;
-    let contenders = Contenders::build(args.workers)?;
+    let contenders = Contenders::build(args.workers, args.scratch.clone())?;
     let mut report = Report::default();
     for workload in chosen {
+        if let Some(files) = workload.synthetic_files {
+            scale::worklist(&contenders, workload, files, &mut report)?;
+        }
         for name in workload.corpora.iter().filter(|name| args.corpus.as_ref().is_none_or(|only| only == *name)) {
             let corpus = Corpus::prepare(name, workloads.corpus(name)?)?;
             report.heading(workload, &corpus);
             if workload.incremental {
                 incremental::run(&contenders, workload, &corpus, &mut report)?;
+            } else if !workload.executors.is_empty() {
+                scale::executors(&contenders, workload, &corpus, &mut report)?;
+            } else if !workload.shards.is_empty() {
+                scale::shards(&contenders, workload, &corpus, &mut report)?;
             } else {
                 contenders.compare(workload, &corpus, args.repeat, &mut report)?;
             }
@@ -96,13 +115,15 @@ struct Contenders {
     lode: PathBuf,
     python: PathBuf,
     workers: String,
+    scratch: Option<PathBuf>,
 }
 
 impl Contenders {
-    fn build(workers: usize) -> io::Result<Self> {
+    fn build(workers: usize, scratch: Option<PathBuf>) -> io::Result<Self> {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
         let built = Command::new(cargo)
             .args(["build", "--release", "--locked", "--bin", "lode"])
+            .args(["--bin", "lode-scheduler", "--bin", "lode-executor"])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .status()?;
         if !built.success() {
@@ -112,7 +133,16 @@ impl Contenders {
             lode: corpus::target_directory().join("release/lode"),
             python: corpus::python(),
             workers: workers.to_string(),
+            scratch,
         })
+    }
+
+    /// A directory for a lake.
+    fn place(&self) -> io::Result<TempDir> {
+        match &self.scratch {
+            Some(scratch) => TempDir::new_in(scratch),
+            None => TempDir::new_in(corpus::cache()?),
+        }
     }
 
     fn compare(&self, workload: &Workload, corpus: &Corpus, repeat: usize, report: &mut Report) -> io::Result<()> {
@@ -137,7 +167,9 @@ impl Contenders {
         let mut command = Command::new(&self.lode);
         command.arg("extract").arg(&corpus.root).arg("--lake").arg(out.join("lake"));
         command.args(["--repo", "bench", "--output", "json", "--workers", &self.workers]);
-        command.args(["--datasets", &workload.datasets.join(",")]);
+        if !workload.datasets.is_empty() {
+            command.args(["--datasets", &workload.datasets.join(",")]);
+        }
         command
     }
 

@@ -69,19 +69,41 @@ fn sample(root: u32, done: &AtomicBool) -> u64 {
     peak
 }
 
+/// CPU time of a process that lives, of those below it, and of those of theirs that ended.
+pub fn tree_time(root: u32) -> f64 {
+    // SAFETY: sysconf has no preconditions.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64;
+    // User and system time, and those of children that were waited for.
+    tree(root, |fields| fields.get(11..15).into_iter().flatten().filter_map(|f| f.parse::<u64>().ok()).sum()) as f64
+        / ticks
+}
+
+/// The highest resident size that a process that lives has had.
+pub fn peak_rss(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or_default() * 1024
+}
+
 fn tree_rss(root: u32) -> u64 {
+    // SAFETY: sysconf has no preconditions.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.unsigned_abs();
+    page * tree(root, |fields| fields.get(21).and_then(|f| f.parse().ok()).unwrap_or_default())
+}
+
+/// The sum of what is read from the `stat` of a process and of those below it: its fields after the command's closing
+/// parenthesis are state, parent, …, times from the 11th, resident pages as the 21st, from 0.
+fn tree(root: u32, value: impl Fn(&[&str]) -> u64) -> u64 {
     let mut parents = BTreeMap::new();
-    let mut sizes = BTreeMap::new();
+    let mut values = BTreeMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        // Fields after the command's closing parenthesis: state, parent, …, resident pages as the 22nd.
         let fields: Vec<&str> = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
-        if let (Some(Ok(parent)), Some(Ok(pages))) =
-            (fields.get(1).map(|f| f.parse()), fields.get(21).map(|f| f.parse()))
-        {
+        if let Some(Ok(parent)) = fields.get(1).map(|f| f.parse()) {
             parents.insert(pid, parent);
-            sizes.insert(pid, pages);
+            values.insert(pid, value(&fields));
         }
     }
     let in_tree = |mut pid: u32| {
@@ -93,7 +115,5 @@ fn tree_rss(root: u32) -> u64 {
         }
         true
     };
-    // SAFETY: sysconf has no preconditions.
-    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.unsigned_abs();
-    sizes.iter().filter(|(pid, _)| in_tree(**pid)).map(|(_, pages): (_, &u64)| pages * page).sum()
+    values.iter().filter(|(pid, _)| in_tree(**pid)).map(|(_, value)| value).sum()
 }

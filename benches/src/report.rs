@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::corpus::Corpus;
 use crate::measure::Measurement;
+use crate::scale::Spent;
 use crate::workload::Workload;
 
 /// Rows so far; each is printed when it is known.
@@ -72,6 +73,80 @@ impl Report {
             "run": run,
             "core_seconds_ratio": share,
         }));
+    }
+
+    /// Adds a run on a cluster; the ratio is its core-seconds to the embedded run's.
+    pub fn overhead(&mut self, name: &str, corpus: &Corpus, run: &Measurement, embedded: &Measurement) {
+        let ratio = run.core_seconds / embedded.core_seconds;
+        let megabytes = corpus.bytes as f64 / 1e6;
+        line(&format!(
+            "{name:<24}{:>9.2}{:>9.1}{:>12.2}{:>14.1}{:>10.0}   {:+.1}% core-seconds",
+            run.elapsed,
+            megabytes / run.elapsed,
+            run.core_seconds,
+            megabytes / run.core_seconds,
+            run.peak_rss as f64 / 1e6,
+            100.0 * (ratio - 1.0),
+        ));
+        self.rows.push(json!({
+            "workload": self.workload,
+            "corpus": corpus.name,
+            "megabytes": megabytes,
+            "contender": name,
+            "run": run,
+            "core_seconds_ratio": ratio,
+        }));
+    }
+
+    /// Opens a table of runs in more and more shards.
+    pub fn shard_heading(&self) {
+        line(&format!(
+            "{:<8}{:>9}{:>12}   core-ms a shard, on top of the line above: {:>9}{:>11}{:>11}   {:>10}",
+            "shards", "seconds", "core-sec.", "client", "scheduler", "executors", "wall ms"
+        ));
+    }
+
+    /// Adds a run in so many shards; what a shard costs is what there is more than in the run of fewer.
+    pub fn shards(
+        &mut self,
+        count: usize,
+        run: &Measurement,
+        spent: &Spent,
+        fewer: Option<&(usize, Measurement, Spent)>,
+    ) {
+        let (less, elapsed, before) =
+            fewer.map_or((0, 0.0, Spent::default()), |(n, run, spent)| (*n, run.elapsed, *spent));
+        let each = |seconds: f64| 1e3 * seconds / count.saturating_sub(less).max(1) as f64;
+        let more = *spent - before;
+        line(&format!(
+            "{count:<8}{:>9.2}{:>12.2}   {:>52.2}{:>11.2}{:>11.2}   {:>10.2}",
+            run.elapsed,
+            run.core_seconds,
+            each(more.client),
+            each(more.scheduler),
+            each(more.executors),
+            each(run.elapsed - elapsed),
+        ));
+        self.rows.push(json!({
+            "workload": self.workload,
+            "shards": count,
+            "run": run,
+            "core_seconds": spent,
+            "core_ms_a_shard": { "client": each(more.client), "scheduler": each(more.scheduler), "executors": each(more.executors) },
+        }));
+    }
+
+    /// Adds a worklist that was planned and submitted.
+    pub fn worklist(&mut self, workload: &str, files: usize, run: &Measurement) {
+        line(&format!("\n{workload}: {files} files planned, sharded and submitted"));
+        line(&format!(
+            "{:.1} s, {:.1} core-seconds, {:.0} MB at the peak",
+            run.elapsed,
+            run.core_seconds,
+            run.peak_rss as f64 / 1e6
+        ));
+        line(&run.output.to_string());
+        self.rows.push(json!({ "workload": workload, "files": files, "run": run }));
     }
 
     /// Writes the JSON file, if one is wanted.

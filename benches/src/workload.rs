@@ -18,7 +18,10 @@ pub struct Workloads {
 #[serde(deny_unknown_fields)]
 pub struct CorpusSpec {
     /// Pinned wheels.
+    #[serde(default)]
     pub packages: Vec<String>,
+    /// Files of a line instead, so many.
+    pub lines: Option<usize>,
     /// Whether the standard library comes first.
     #[serde(default)]
     pub stdlib: bool,
@@ -35,8 +38,10 @@ pub struct Workload {
     /// Name.
     pub name: String,
     /// Corpora it runs over.
+    #[serde(default)]
     pub corpora: Vec<String>,
-    /// Datasets that are extracted.
+    /// Datasets that are extracted; the default ones when there are none.
+    #[serde(default)]
     pub datasets: Vec<String>,
     /// Whether the bare loop runs too.
     #[serde(default)]
@@ -47,6 +52,21 @@ pub struct Workload {
     /// Whether it is a series of runs over one lake.
     #[serde(default)]
     pub incremental: bool,
+    /// Whether it also runs on clusters of so many executors.
+    #[serde(default)]
+    pub executors: Vec<usize>,
+    /// How often it runs there; the least CPU time counts.
+    #[serde(default = "once")]
+    pub repeat: usize,
+    /// Whether it runs in so many shards, one number after the other.
+    #[serde(default)]
+    pub shards: Vec<usize>,
+    /// Whether it only plans and submits a scan of so many files.
+    pub synthetic_files: Option<usize>,
+}
+
+fn once() -> usize {
+    1
 }
 
 impl Workloads {

@@ -40,6 +40,14 @@ pub struct Base {
     files: BTreeMap<(String, String), Vec<OldFile>>,
 }
 
+/// What is the same for all tasks of a plan.
+struct Frame {
+    /// Shards whose range was split.
+    split: BTreeSet<String>,
+    /// Tables that exist, in catalog order, and whether the run may take rows from them anywhere.
+    tables: Vec<(&'static str, bool)>,
+}
+
 /// What `runs` has on record of the last committed run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastRun {
@@ -129,22 +137,37 @@ impl Base {
     /// `plan.shards`, `plan.tasks` and the run's identity must be set: whether a table writes change data depends on all of
     /// the plan's tasks.
     pub fn task(&self, plan: &EpochPlan, shard: &Shard, rows: u64, digest: String) -> ShardTask {
-        let moved = Self::split_parts(&plan.shards).contains(&shard.id);
+        ShardTask { rows, digest, ..self.framed(plan, shard, &self.frame(plan)) }
+    }
+
+    /// The tasks of all shards of a plan, in their order, without what describes their worklists.
+    pub fn tasks(&self, plan: &EpochPlan) -> Vec<ShardTask> {
+        let frame = self.frame(plan);
+        plan.shards.iter().map(|shard| self.framed(plan, shard, &frame)).collect()
+    }
+
+    /// What is the same for all tasks of a plan.
+    fn frame(&self, plan: &EpochPlan) -> Frame {
         let by_id = plan.shards.iter().map(|shard| (shard.id.as_str(), shard)).collect::<BTreeMap<_, _>>();
-        let sources = |shard: &Shard| [vec![shard.id.clone()], shard.sources.clone()].concat();
+        let touched = plan.tasks.iter().filter_map(|id| by_id.get(id.as_str()));
+        let ids: Vec<&String> = touched.flat_map(|shard| shard.sources.iter().chain([&shard.id])).collect();
         let scoped = datasets().iter().filter(|dataset| dataset.scope == Scope::File);
         let tables = scoped.filter(|dataset| self.tables.contains_key(dataset.name));
-        let tables = tables.map(|dataset| {
-            let old = |id: &String| self.files(dataset.name, id).to_vec();
-            let touched = plan.tasks.iter().filter_map(|id| by_id.get(id.as_str()));
-            TableTask {
-                table: dataset.name.to_owned(),
-                sources: sources(shard).iter().flat_map(old).collect(),
-                change_data: touched
-                    .flat_map(|shard| sources(shard))
-                    .any(|id| !self.files(dataset.name, &id).is_empty()),
-                moved,
-            }
+        let change_data = |table: &str| ids.iter().any(|id| !self.files(table, id).is_empty());
+        Frame {
+            split: Self::split_parts(&plan.shards),
+            tables: tables.map(|dataset| (dataset.name, change_data(dataset.name))).collect(),
+        }
+    }
+
+    fn framed(&self, plan: &EpochPlan, shard: &Shard, frame: &Frame) -> ShardTask {
+        let moved = frame.split.contains(&shard.id);
+        let sources: Vec<&String> = [&shard.id].into_iter().chain(&shard.sources).collect();
+        let tables = frame.tables.iter().map(|(table, change_data)| TableTask {
+            table: (*table).to_owned(),
+            sources: sources.iter().flat_map(|id| self.files(table, id).to_vec()).collect(),
+            change_data: *change_data,
+            moved,
         });
         ShardTask {
             run_id: plan.run_id.clone(),
@@ -153,8 +176,8 @@ impl Base {
             shard: shard.id.clone(),
             lower: shard.lower.clone(),
             upper: shard.upper.clone(),
-            rows,
-            digest,
+            rows: 0,
+            digest: String::new(),
             sources: shard.sources.clone(),
             tables: tables.collect(),
         }

@@ -10,12 +10,13 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::{ParquetReadOptions, SessionContext, col, lit};
+use futures::{StreamExt, TryStreamExt, stream};
 use lode_facts::records::EXTRACT_STATE;
 use lode_lake::base::Base;
 use lode_lake::layout;
 use lode_lake::manifest::FileCounts;
 use lode_lake::plan::EpochPlan;
-use lode_lake::shard::{Shard, ShardMap, Sizing, repo_key, target_bytes};
+use lode_lake::shard::{ShardMap, Sizing, repo_key, target_bytes};
 use lode_lake::store::Lake;
 
 use crate::artifacts::{self, Artifact};
@@ -23,7 +24,10 @@ use crate::error::PlanError;
 use crate::inputs::{KeptRun, PlannedFile, RunRequest};
 use crate::nodes::{CommitNode, ExtractNode, JobSpec};
 use crate::staging;
-use crate::worklist::{STATE, StickyStates, WANTED, WorklistTable, worklist, write_worklist};
+use crate::worklist::{STATE, StickyStates, WANTED, WorklistTable, windows, worklist, worklist_rows, write_worklist};
+
+/// Objects that are looked up at once.
+const LOOKS: usize = 16;
 
 /// An epoch that is planned and kept.
 pub struct PlannedEpoch {
@@ -102,10 +106,11 @@ pub async fn plan_epoch(
     // Which shards have work is known only at the end: until then each counts as one that may take rows away.
     let all = EpochPlan { tasks: plan.shards.iter().map(|shard| shard.id.clone()).collect(), ..plan.clone() };
     let split = Base::split_parts(&plan.shards);
-    let frame = |shard: &Shard| (base.task(&all, shard, 0, String::new()), split.contains(&shard.id));
-    let tasks = plan.shards.iter().map(frame).collect();
-    let stream = query.execute_stream().await?;
-    let summary = write_worklist(lake, stream, &mut sticky, tasks).await?;
+    let tasks = base.tasks(&all).into_iter().map(|task| (split.contains(&task.shard), task));
+    let tasks = tasks.map(|(split, task)| (task, split)).collect();
+    let windows = windows(files.iter().map(|file| file.path.as_str()));
+    let rows = worklist_rows(context, &request.repo, gone.map(<[i64]>::to_vec), windows);
+    let summary = write_worklist(lake, rows, &mut sticky, tasks).await?;
 
     let extracted: HashSet<i64> =
         summary.touched.iter().filter(|(_, extracted)| *extracted).map(|(id, _)| *id).collect();
@@ -142,11 +147,9 @@ pub fn resumed_epoch(lake: &Lake, plan: EpochPlan, request: &RunRequest) -> Plan
 /// If a worklist file is missing on the lake.
 pub async fn job(lake: &Lake, epoch: &PlannedEpoch) -> Result<LogicalPlan, PlanError> {
     let plan = &epoch.plan;
-    let mut files = vec![];
-    for shard in &plan.tasks {
-        let path = layout::worklist(&plan.run_id, plan.epoch, shard);
-        files.push(lake.object(&path).await?);
-    }
+    let paths = plan.tasks.iter().map(|shard| layout::worklist(&plan.run_id, plan.epoch, shard));
+    let sizes = paths.map(|path| async move { lake.object(&path).await }).collect::<Vec<_>>();
+    let files = stream::iter(sizes).buffered(LOOKS).try_collect().await?;
     let store = ObjectStoreUrl::parse(lake.store_url().as_str())?;
     let table = Arc::new(WorklistTable::new(&store, files));
     let scan = LogicalPlanBuilder::scan("worklist", provider_as_source(table), None)?.build()?;

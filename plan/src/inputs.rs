@@ -106,11 +106,12 @@ pub struct Inputs {
     pub digest: String,
 }
 
-/// Turns a scan, in order of path, into what it wants of each lane.
+/// Turns a scan, in order of path, into what it wants of each lane. A record is dropped when it is through: of a large
+/// repository, only what planning needs stays in memory.
 ///
 /// # Errors
 /// If Parquet can't be written.
-pub fn inputs(request: &RunRequest, scanned: &[FileMeta]) -> Result<Inputs, PlanError> {
+pub fn inputs(request: &RunRequest, scanned: impl IntoIterator<Item = FileMeta>) -> Result<Inputs, PlanError> {
     let limits = limits_hash(&request.limits);
     let lanes: Vec<(LaneId, String, Vec<String>)> = LaneId::ALL
         .into_iter()
@@ -121,18 +122,22 @@ pub fn inputs(request: &RunRequest, scanned: &[FileMeta]) -> Result<Inputs, Plan
         .collect();
     let mut digest = Digest::new(&request.settings_hash());
     let mut writer = WantedWriter::new(Vec::new())?;
-    let mut files = Vec::with_capacity(scanned.len());
+    let mut files = Vec::new();
+    let mut datasets: Vec<&str> = vec![];
     for meta in scanned {
-        let json = serde_json::to_string(meta).expect("a scan's record is plain data");
-        let (mut taken, mut first) = (false, true);
-        for (lane, fingerprint, asked) in lanes.iter().filter(|(lane, ..)| lane.accepts(meta)) {
-            let content_key = lane.content_key(meta);
-            let datasets: Vec<String> = asked.iter().filter(|name| lane.gives(name, meta)).cloned().collect();
+        let json = serde_json::to_string(&meta).expect("a scan's record is plain data");
+        let mut record = Some(json.as_str());
+        let mut taken = false;
+        digest.add(&[&meta.path]);
+        for (lane, fingerprint, asked) in lanes.iter().filter(|(lane, ..)| lane.accepts(&meta)) {
+            let content_key = lane.content_key(&meta);
+            datasets.clear();
+            datasets.extend(asked.iter().map(String::as_str).filter(|name| lane.gives(name, &meta)));
             taken |= !datasets.is_empty();
-            digest.add(&[&meta.path, lane.name(), &content_key, fingerprint]);
+            digest.add(&[lane.name(), &content_key, fingerprint]);
             writer.push(&Wanted {
-                meta,
-                meta_json: (first || !datasets.is_empty()).then_some(&json),
+                meta: &meta,
+                record: record.take(),
                 lane: *lane,
                 content_key: &content_key,
                 fingerprint,
@@ -140,10 +145,9 @@ pub fn inputs(request: &RunRequest, scanned: &[FileMeta]) -> Result<Inputs, Plan
                 retry: request.retried.contains(&(meta.file_id, *lane)),
                 datasets: &datasets,
             })?;
-            first = false;
         }
         files.push(PlannedFile {
-            path: meta.path.clone(),
+            path: meta.path,
             file_id: meta.file_id,
             size: meta.size.max(0) as u64,
             included: meta.included,

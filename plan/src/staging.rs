@@ -70,13 +70,17 @@ pub async fn stage(
     let host = context.state().config().get_extension::<HostHandle>();
     let host = host.ok_or_else(|| PlanError::worklist("this process can't read content: it has no host".into()))?;
     let mut packer = Packer::new(lake, &host, request, folder);
+    // A file's first row carries its record; any of its rows may be the one that wants its content.
+    let mut record: Option<FileMeta> = None;
     for shard in &plan.tasks {
         let path = layout::worklist(&plan.run_id, plan.epoch, shard);
         let bytes = lake.get(&path).await?.ok_or_else(|| PlanError::worklist(format!("{path} is missing")))?;
         for batch in ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()? {
             for row in work_rows(&batch?)?.1 {
-                let meta = row.meta.filter(|meta| meta.included && meta.kind == FileKind::File);
-                if let Some(meta) = meta.filter(|_| row.action != Action::Delete) {
+                record = row.meta.or(record).filter(|meta| meta.file_id == row.file_id);
+                if row.action != Action::Delete
+                    && let Some(meta) = record.take_if(|meta| meta.included && meta.kind == FileKind::File)
+                {
                     packer.want(meta).await?;
                 }
             }
@@ -101,7 +105,6 @@ struct Packer<'a> {
     /// Files that are read next, in order.
     wanted: Vec<FileMeta>,
     wanted_bytes: i64,
-    last: Option<i64>,
     /// The pack at hand.
     pack: String,
     bytes: Vec<u8>,
@@ -119,7 +122,6 @@ impl<'a> Packer<'a> {
             folder,
             wanted: vec![],
             wanted_bytes: 0,
-            last: None,
             pack: pack_name(),
             bytes: vec![],
             table: Table::new(),
@@ -129,10 +131,6 @@ impl<'a> Packer<'a> {
     }
 
     async fn want(&mut self, meta: FileMeta) -> Result<(), PlanError> {
-        // A file has a row a lane.
-        if self.last.replace(meta.file_id) == Some(meta.file_id) {
-            return Ok(());
-        }
         self.wanted_bytes += meta.size;
         self.wanted.push(meta);
         if self.wanted_bytes >= READ_BYTES || self.wanted.len() >= READ_FILES {

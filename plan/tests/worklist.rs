@@ -9,12 +9,13 @@ use arrow::array::{
 };
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
+use futures::TryStreamExt;
 use lode_facts::file::{FileKind, FileMeta};
 use lode_facts::lane::LaneId;
 use lode_facts::records::EXTRACT_STATE;
 use lode_plan::artifacts::{from_substrait, of_plan, substrait};
 use lode_plan::session::local_context;
-use lode_plan::worklist::{STATE, WANTED, Wanted, WantedWriter, worklist};
+use lode_plan::worklist::{PathRange, STATE, WANTED, Wanted, WantedWriter, worklist, worklist_rows};
 
 /// A (file, lane) as a test describes it.
 #[derive(Clone)]
@@ -99,18 +100,17 @@ fn state(entries: &[Entry]) -> RecordBatch {
 async fn context(dir: &std::path::Path, wanted: &[Entry], held: &[Entry]) -> SessionContext {
     let mut writer = WantedWriter::new(Vec::new()).unwrap();
     for entry in wanted {
-        let datasets: Vec<String> = entry.datasets.iter().map(|d| (*d).to_owned()).collect();
         let (meta, limits) = (meta(entry.path), "l1");
         let json = serde_json::to_string(&meta).unwrap();
         let wanted = Wanted {
             meta: &meta,
-            meta_json: Some(&json),
+            record: Some(&json),
             lane: LaneId::Ast,
             content_key: entry.content,
             fingerprint: entry.fingerprint,
             limits,
             retry: entry.retry,
-            datasets: &datasets,
+            datasets: entry.datasets,
         };
         writer.push(&wanted).unwrap();
     }
@@ -240,4 +240,34 @@ async fn the_query_is_kept_in_every_form() {
     let sql = artifacts.iter().find(|a| a.kind == "sql").unwrap().text.clone().unwrap();
     let by_sql = context.sql(&sql).await.unwrap().collect().await.unwrap();
     assert_eq!(actions(&by_sql), actions(&query.collect().await.unwrap()), "the canonical SQL says the same");
+}
+
+#[tokio::test]
+async fn ranges_of_paths_give_the_same_rows_with_their_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let wanted: Vec<Entry> = ["a", "b", "c", "d", "e", "f"].map(|path| Entry { path, ..E }).to_vec();
+    let held = ["b", "d", "ca", "z"].map(|path| Entry { path, content: if path == "d" { "old" } else { "c1" }, ..E });
+    let context = context(dir.path(), &wanted, &held).await;
+    let bound = |path: &str| Some(path.to_owned());
+    for cuts in [vec![], vec!["c"], vec!["a", "b", "bb", "ca", "f", "zz"]] {
+        let lowers = [None].into_iter().chain(cuts.iter().map(|cut| bound(cut)));
+        let uppers = cuts.iter().map(|cut| bound(cut)).chain([None]);
+        let ranges = lowers.zip(uppers).map(|(lower, upper)| PathRange { lower, upper }).collect();
+        for gone in [None, Some(vec![id("z")])] {
+            let whole = worklist(&context, "r", gone.as_deref()).await.unwrap().collect().await.unwrap();
+            let rows = worklist_rows(&context, "r", gone, Vec::clone(&ranges));
+            let rows: Vec<RecordBatch> = rows.try_collect().await.unwrap();
+            assert_eq!(actions(&rows), actions(&whole), "{ranges:?}");
+            for (batch, row) in rows.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row))) {
+                let text = |name: &str| {
+                    let column = batch.column_by_name(name).unwrap().as_string::<i32>();
+                    column.is_valid(row).then(|| column.value(row).to_owned())
+                };
+                let (path, record) = (text("path").unwrap(), text("meta"));
+                let known = wanted.iter().any(|entry| entry.path == path);
+                let expected = known.then(|| serde_json::to_string(&meta(&path)).unwrap());
+                assert_eq!(record, expected, "{path} in {ranges:?}");
+            }
+        }
+    }
 }

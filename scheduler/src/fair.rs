@@ -19,11 +19,20 @@ use datafusion::error::Result;
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::OwnedRwLockWriteGuard;
 
+use crate::slim::Slim;
+
 /// Shares slots among jobs.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct FairShare {
     /// How many tasks of a job may run at a time; any number if it is `None`.
-    pub limit: Option<usize>,
+    limit: Option<usize>,
+    slim: Slim,
+}
+
+impl FairShare {
+    pub fn new(limit: Option<usize>) -> Self {
+        Self { limit, slim: Slim::default() }
+    }
 }
 
 struct Contender {
@@ -55,7 +64,7 @@ impl DistributionPolicy for FairShare {
             let admitted = |job: &Contender| self.limit.is_none_or(|limit| job.running < limit);
             let next = contenders.iter().enumerate().filter(|(_, job)| admitted(job));
             let Some((position, _)) = next.min_by_key(|(position, job)| (job.running, *position)) else { break };
-            match next_task(&mut contenders[position], budget) {
+            match next_task(&mut contenders[position], budget, &self.slim) {
                 Some(task) => {
                     contenders[position].running += 1;
                     bound.push(task);
@@ -73,19 +82,25 @@ impl DistributionPolicy for FairShare {
 }
 
 /// Takes the job's next task and gives it a slot of the executor.
-fn next_task(job: &mut Contender, budget: &mut AvailableVcores) -> Option<BoundTask> {
+fn next_task(job: &mut Contender, budget: &mut AvailableVcores, slim: &Slim) -> Option<BoundTask> {
     let session_id = job.graph.session_id().to_owned();
     let mut empty = vec![];
     loop {
         let stage = job.graph.fetch_running_stage(&empty)?;
-        match bind(stage, &session_id, &job.id, budget) {
+        match bind(stage, &session_id, &job.id, budget, slim) {
             Some(task) => return Some(task),
             None => empty.push(stage.stage_id),
         }
     }
 }
 
-fn bind(stage: &mut RunningStage, session_id: &str, job_id: &JobId, budget: &mut AvailableVcores) -> Option<BoundTask> {
+fn bind(
+    stage: &mut RunningStage,
+    session_id: &str,
+    job_id: &JobId,
+    budget: &mut AvailableVcores,
+    slim: &Slim,
+) -> Option<BoundTask> {
     // A stage that brings its input together is one task, whatever the number of its partitions.
     let collapses = collapses(stage.plan.as_ref());
     let most = if collapses { usize::MAX } else { partitions_per_task(stage).min(budget.vcores as usize) };
@@ -102,6 +117,11 @@ fn bind(stage: &mut RunningStage, session_id: &str, job_id: &JobId, budget: &mut
     info.vcores_consumed = vcores;
     stage.task_infos.push(info);
     budget.vcores = budget.vcores.saturating_sub(vcores);
+    // A task that brings its input together reads what is no partition of its own.
+    let plan = match collapses {
+        true => Arc::clone(&stage.plan),
+        false => slim.plan((job_id.to_string(), stage.stage_id, stage.stage_attempt_num), &stage.plan, &partitions),
+    };
     let task = TaskDescription {
         session_id: session_id.to_owned(),
         key: TaskKey { job_id: job_id.clone(), stage_id: stage.stage_id, task_id },
@@ -109,7 +129,7 @@ fn bind(stage: &mut RunningStage, session_id: &str, job_id: &JobId, budget: &mut
         task_attempt,
         global_input_partition_ids: partitions,
         vcores_consumed: vcores,
-        plan: stage.plan.clone(),
+        plan,
         session_config: stage.session_config.clone(),
     };
     Some((budget.executor_id.clone(), task))

@@ -29,6 +29,7 @@ use tonic::{Request, Response, Status};
 
 use crate::capture::Captures;
 use crate::server::Server;
+use crate::tally::Tally;
 
 /// Which plans a scheduler takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +79,7 @@ pub(crate) struct Gate {
     pub codec: Arc<dyn LogicalExtensionCodec>,
     pub context: Arc<TaskContext>,
     pub captures: Captures,
+    pub tally: Tally,
     /// Set once the scheduler is about to end.
     pub draining: Arc<AtomicBool>,
 }
@@ -197,9 +199,10 @@ impl SchedulerGrpc for Gate {
 
     async fn update_task_status(
         &self,
-        request: Request<UpdateTaskStatusParams>,
+        mut request: Request<UpdateTaskStatusParams>,
     ) -> Result<Response<UpdateTaskStatusResult>, Status> {
         self.members.check(request.metadata())?;
+        self.tally.take(&mut request.get_mut().task_status);
         SchedulerGrpc::update_task_status(&self.inner, request).await
     }
 

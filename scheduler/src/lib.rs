@@ -11,4 +11,6 @@ mod observer;
 pub mod outcome;
 pub mod records;
 pub mod server;
+mod slim;
 pub mod submit;
+mod tally;

@@ -17,16 +17,27 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use tokio::sync::mpsc;
 
 use crate::capture::{JobState, Snapshot, StageSnapshot};
+use crate::tally::Tally;
 
 /// Decorates a job store.
 pub(crate) struct Observer<S> {
     inner: S,
     snapshots: mpsc::Sender<Snapshot>,
+    tally: Tally,
 }
 
 impl<S: JobStore> Observer<S> {
-    pub(crate) fn new(inner: S, snapshots: mpsc::Sender<Snapshot>) -> Self {
-        Self { inner, snapshots }
+    pub(crate) fn new(inner: S, snapshots: mpsc::Sender<Snapshot>, tally: Tally) -> Self {
+        Self { inner, snapshots, tally }
+    }
+
+    /// Reports a graph with the sums of its stages.
+    async fn report_graph(&self, job_id: &JobId, graph: &ExecutionGraphBox) {
+        let mut snapshot = snapshot(job_id, graph);
+        for stage in &mut snapshot.stages {
+            stage.metrics = self.tally.stage(&snapshot.job_id, stage.stage_id);
+        }
+        self.report(snapshot).await;
     }
 
     /// Sends a snapshot. One that a later one will repeat is dropped when the renderer is behind; a terminal one waits
@@ -62,19 +73,12 @@ pub(crate) fn snapshot(job_id: &JobId, graph: &ExecutionGraphBox) -> Snapshot {
 }
 
 fn snapshot_stage(stage_id: usize, stage: &ExecutionStage) -> StageSnapshot {
-    let (partitions, tasks_done, plan, metrics, error) = match stage {
-        ExecutionStage::UnResolved(s) => (None, 0, &s.plan, None, None),
-        ExecutionStage::Resolved(s) => (Some(s.partitions), 0, &s.plan, None, None),
-        ExecutionStage::Running(s) => {
-            (Some(s.partitions), s.successful_tasks(), &s.plan, s.stage_metrics.as_ref(), None)
-        }
-        ExecutionStage::Successful(s) => {
-            (Some(s.partitions), s.task_infos.len(), &s.plan, Some(&s.stage_metrics), None)
-        }
-        ExecutionStage::Failed(s) => {
-            let error = Some(s.error_message.clone());
-            (Some(s.partitions), s.successful_tasks(), &s.plan, s.stage_metrics.as_ref(), error)
-        }
+    let (partitions, tasks_done, plan, error) = match stage {
+        ExecutionStage::UnResolved(s) => (None, 0, &s.plan, None),
+        ExecutionStage::Resolved(s) => (Some(s.partitions), 0, &s.plan, None),
+        ExecutionStage::Running(s) => (Some(s.partitions), s.successful_tasks(), &s.plan, None),
+        ExecutionStage::Successful(s) => (Some(s.partitions), s.task_infos.len(), &s.plan, None),
+        ExecutionStage::Failed(s) => (Some(s.partitions), s.successful_tasks(), &s.plan, Some(s.error_message.clone())),
     };
     StageSnapshot {
         stage_id,
@@ -82,7 +86,7 @@ fn snapshot_stage(stage_id: usize, stage: &ExecutionStage) -> StageSnapshot {
         partitions,
         tasks_done,
         plan: plan.clone(),
-        metrics: metrics.cloned().unwrap_or_default(),
+        metrics: vec![],
         error,
     }
 }
@@ -113,7 +117,7 @@ impl<S: JobStore> JobStore for Observer<S> {
         graph: &ExecutionGraphBox,
         subscriber: Option<JobStatusSubscriber>,
     ) -> Result<()> {
-        self.report(snapshot(&job_id, graph)).await;
+        self.report_graph(&job_id, graph).await;
         if let Some(subscriber) = &subscriber {
             // The client otherwise learns the id of its job, which it needs to cancel it, only when a stage ends.
             let _ = subscriber.try_send(graph.status().clone());
@@ -138,7 +142,7 @@ impl<S: JobStore> JobStore for Observer<S> {
     }
 
     async fn save_job(&self, job_id: &JobId, graph: &ExecutionGraphBox) -> Result<()> {
-        self.report(snapshot(job_id, graph)).await;
+        self.report_graph(job_id, graph).await;
         self.inner.save_job(job_id, graph).await
     }
 
@@ -158,6 +162,7 @@ impl<S: JobStore> JobStore for Observer<S> {
     }
 
     async fn remove_job(&self, job_id: &JobId) -> Result<()> {
+        self.tally.forget(job_id.as_str());
         self.inner.remove_job(job_id).await
     }
 

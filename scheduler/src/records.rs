@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
+use futures::{StreamExt, TryStreamExt, stream};
 use lode_facts::records::{PLAN_ARTIFACTS, RUN_STAGES, RUN_TASKS};
 use lode_lake::LakeError;
 use lode_lake::commit::append_run_rows;
@@ -12,6 +13,9 @@ use lode_lake::store::Lake;
 use lode_plan::artifacts::{Artifact, to_batch};
 
 use crate::capture::JobRecord;
+
+/// Manifests that are read at once.
+const READS: usize = 8;
 
 /// Why a job's records are not kept.
 #[derive(Debug, thiserror::Error)]
@@ -48,10 +52,9 @@ pub async fn keep(lake: &Lake, plan: &EpochPlan, job: &JobRecord) -> Result<(), 
         append_run_rows(lake, &PLAN_ARTIFACTS, rows, &plan.run_id, &app("plan_artifacts")).await?;
     }
     append_run_rows(lake, &RUN_STAGES, stages(plan, job)?, &plan.run_id, &app("run_stages")).await?;
-    let mut manifests = vec![];
-    for shard in &plan.tasks {
-        manifests.extend(manifest::load(lake, &plan.run_id, plan.epoch, shard).await?);
-    }
+    let load = plan.tasks.iter().map(|shard| manifest::load(lake, &plan.run_id, plan.epoch, shard)).collect::<Vec<_>>();
+    let manifests: Vec<Option<Manifest>> = stream::iter(load).buffered(READS).try_collect().await?;
+    let manifests: Vec<Manifest> = manifests.into_iter().flatten().collect();
     if !manifests.is_empty() {
         append_run_rows(lake, &RUN_TASKS, tasks(plan, &manifests)?, &plan.run_id, &app("run_tasks")).await?;
     }

@@ -36,6 +36,7 @@ use crate::losses::Losses;
 use crate::observer::{Observer, snapshot};
 use crate::outcome::Outcome;
 use crate::records;
+use crate::tally::Tally;
 
 /// How many snapshots may wait to be rendered.
 const SNAPSHOT_BACKLOG: usize = 64;
@@ -141,7 +142,7 @@ impl SchedulerOptions {
             bind_host: addr.ip().to_string(),
             bind_port: addr.port(),
             scheduling_policy: TaskSchedulingPolicy::PushStaged,
-            task_distribution: TaskDistributionPolicy::Custom(Arc::new(FairShare { limit: self.tasks_per_job })),
+            task_distribution: TaskDistributionPolicy::Custom(Arc::new(FairShare::new(self.tasks_per_job))),
             executor_timeout_seconds: timeout,
             // An executor that drains gives signs of life until it has finished; one that doesn't is gone.
             executor_termination_grace_period: (timeout / 3).max(1),
@@ -370,8 +371,9 @@ async fn assemble(listener: TcpListener, addr: SocketAddr, options: SchedulerOpt
     let producer = config.override_config_producer.clone().expect("set two lines above");
     let context = SessionContext::new_with_state((options.session)(producer())?).task_ctx();
     let jobs = InMemoryJobState::new(config.scheduler_id.clone(), options.session.clone(), producer);
-    let cluster =
-        BallistaCluster::new(Arc::new(InMemoryClusterState::default()), Arc::new(Observer::new(jobs, snapshots)));
+    let tally = Tally::new(options.event_log_dir.is_some());
+    let jobs = Observer::new(jobs, snapshots, tally.clone());
+    let cluster = BallistaCluster::new(Arc::new(InMemoryClusterState::default()), Arc::new(jobs));
     let server: Server = create_scheduler(cluster, config).await?;
 
     let draining = Arc::new(AtomicBool::new(false));
@@ -385,6 +387,7 @@ async fn assemble(listener: TcpListener, addr: SocketAddr, options: SchedulerOpt
         codec: options.codecs.logical.clone(),
         context,
         captures: captures.clone(),
+        tally,
         draining: draining.clone(),
     };
     let service = SchedulerGrpcServer::new(gate)

@@ -163,9 +163,9 @@ impl Run {
         check_origin(&base, &scanned)?;
         let retried = retry::retried(lake, &scanned.repo).await?;
         let asked = run_request(&request, &scanned, retried)?;
-        let metas: Vec<_> = scanned.files.into_iter().map(|file| file.meta).collect();
-        let inputs = inputs(&asked, &metas)?;
-        drop(metas);
+        // What the scan remembers of every file is on disk by now.
+        drop(scanned.cache);
+        let inputs = inputs(&asked, scanned.files.into_iter().map(|file| file.meta))?;
         if self.already_committed(lake, &asked.repo).await? {
             let kept = RunPlan::load(lake, &self.run_id).await?;
             if kept.is_some_and(|plan| plan.digest != inputs.digest) {

@@ -4,8 +4,10 @@ mod query;
 mod row;
 mod shards;
 mod table;
+mod windows;
 
-pub use query::{STATE, WANTED, WANTED_SCHEMA, Wanted, WantedWriter, worklist};
+pub use query::{PathRange, STATE, WANTED, WANTED_SCHEMA, Wanted, WantedWriter, worklist, worklist_within};
 pub use row::{Action, WORK_SCHEMA, WorkRow, task_batch, work_rows};
 pub use shards::{StickyStates, WorklistSummary, write_worklist};
 pub use table::WorklistTable;
+pub use windows::{windows, worklist_rows};

@@ -1,16 +1,19 @@
 //! The worklist as a plan: the outer join of what the scan wants with what the lake holds.
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, BooleanBuilder, Int64Builder, ListBuilder, RecordBatch, StringBuilder};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{ArrayRef, AsArray, BooleanBuilder, Int64Builder, ListBuilder, RecordBatch, StringBuilder};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::common::{JoinType, Result};
 use datafusion::functions_nested::expr_fn::array_has_all;
 use datafusion::prelude::{DataFrame, SessionContext, col, concat, lit, when};
 use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use parquet::arrow::ArrowWriter;
-use parquet::file::properties::EnabledStatistics;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::error::PlanError;
 
@@ -32,6 +35,7 @@ pub static WANTED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("requested", DataType::Boolean, false),
         Field::new("retry", DataType::Boolean, false),
         Field::new("datasets", DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))), false),
+        // The scan's record of the file, as JSON: on the first row of each file alone.
         text("meta", true),
     ]))
 });
@@ -41,8 +45,8 @@ pub static WANTED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 pub struct Wanted<'a> {
     /// The file.
     pub meta: &'a FileMeta,
-    /// Its record as JSON; of a lane that may have something to do, and once a file.
-    pub meta_json: Option<&'a str>,
+    /// Its record as JSON, on the file's first row.
+    pub record: Option<&'a str>,
     /// Lane.
     pub lane: LaneId,
     /// Content key of the lane for this file.
@@ -54,7 +58,7 @@ pub struct Wanted<'a> {
     /// Whether somebody asked for the file to be taken out of quarantine.
     pub retry: bool,
     /// Datasets the run asks for; none when the lane is left out of this run.
-    pub datasets: &'a [String],
+    pub datasets: &'a [&'a str],
 }
 
 /// Writes what a scan wants as Parquet, a bounded batch at a time.
@@ -72,23 +76,32 @@ pub struct WantedWriter<W: std::io::Write + Send> {
 /// Rows of a batch: few enough that their memory is used again and again.
 const BATCH: usize = 2 * 1024;
 
+/// How a worklist and what it comes from are kept: in small row groups that know their paths, so that a range of them is
+/// read alone.
+pub(super) fn properties() -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_column_statistics_enabled("path".into(), EnabledStatistics::Chunk)
+        .set_max_row_group_row_count(Some(64 * 1024));
+    // Texts that hardly repeat, or only from row to row: to look each up in a dictionary costs more than it saves. They
+    // are most of the bytes.
+    for column in ["path", "content_key", "meta"] {
+        properties = properties
+            .set_column_dictionary_enabled(column.into(), false)
+            .set_column_compression(column.into(), Compression::ZSTD(ZstdLevel::default()));
+    }
+    properties.build()
+}
+
 impl<W: std::io::Write + Send> WantedWriter<W> {
     /// A writer onto a sink of bytes.
     ///
     /// # Errors
     /// If the file's head can't be written.
     pub fn new(sink: W) -> Result<Self, PlanError> {
-        let mut properties = parquet::file::properties::WriterProperties::builder()
-            .set_compression(parquet::basic::Compression::SNAPPY)
-            .set_statistics_enabled(EnabledStatistics::None)
-            .set_max_row_group_row_count(Some(128 * 1024));
-        // Texts that hardly repeat: to look each up in a dictionary costs more than it saves.
-        for column in ["path", "content_key", "meta"] {
-            properties = properties.set_column_dictionary_enabled(column.into(), false);
-        }
-        let properties = properties.build();
         Ok(Self {
-            writer: ArrowWriter::try_new(sink, Arc::clone(&WANTED_SCHEMA), Some(properties))?,
+            writer: ArrowWriter::try_new(sink, Arc::clone(&WANTED_SCHEMA), Some(properties()))?,
             text: Default::default(),
             meta: StringBuilder::new(),
             file_id: Int64Builder::new(),
@@ -109,7 +122,7 @@ impl<W: std::io::Write + Send> WantedWriter<W> {
         for (builder, value) in self.text.iter_mut().zip(values) {
             builder.append_value(value);
         }
-        self.meta.append_option(wanted.meta_json);
+        self.meta.append_option(wanted.record);
         self.file_id.append_value(wanted.meta.file_id);
         self.requested.append_value(!wanted.datasets.is_empty());
         self.retry.append_value(wanted.retry);
@@ -153,6 +166,36 @@ impl<W: std::io::Write + Send> WantedWriter<W> {
     }
 }
 
+/// A range of paths.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PathRange {
+    /// Its first path; the first of all when not given.
+    pub lower: Option<String>,
+    /// The first path after it; none when not given.
+    pub upper: Option<String>,
+}
+
+impl PathRange {
+    /// The rows whose `path` lies in it.
+    fn of(&self, table: DataFrame) -> Result<DataFrame> {
+        let lower = self.lower.as_ref().map(|lower| col("path").gt_eq(lit(lower.as_str())));
+        let upper = self.upper.as_ref().map(|upper| col("path").lt(lit(upper.as_str())));
+        lower.into_iter().chain(upper).try_fold(table, |table, bound| table.filter(bound))
+    }
+}
+
+/// The scan's records of the files in a range, as JSON by file.
+pub(super) async fn records_within(ctx: &SessionContext, range: &PathRange) -> Result<HashMap<i64, String>> {
+    let rows = range.of(ctx.table(WANTED).await?)?.filter(col("meta").is_not_null())?;
+    let mut records = HashMap::new();
+    for batch in rows.select_columns(&["file_id", "meta"])?.collect().await? {
+        let meta = cast(batch.column(1), &DataType::Utf8)?;
+        let ids = batch.column(0).as_primitive::<Int64Type>().values();
+        records.extend(ids.iter().zip(meta.as_string::<i32>()).filter_map(|(id, meta)| Some((*id, meta?.to_owned()))));
+    }
+    Ok(records)
+}
+
 /// The worklist query over the tables [`WANTED`] and [`STATE`], in order of path and lane. Its columns are those of
 /// [`super::WORK_SCHEMA`] between `task` and `kept_status`.
 ///
@@ -164,9 +207,24 @@ impl<W: std::io::Write + Send> WantedWriter<W> {
 /// # Errors
 /// If a table is missing.
 pub async fn worklist(ctx: &SessionContext, repo: &str, gone: Option<&[i64]>) -> Result<DataFrame> {
-    let mut state = ctx.table(STATE).await?.filter(col("repo").eq(lit(repo)))?;
+    worklist_within(ctx, repo, gone, &PathRange::default()).await
+}
+
+/// The part of [`worklist`] that is about a range of paths. All rows of a file are in one range, so ranges that cover
+/// every path give the whole of it.
+///
+/// # Errors
+/// If a table is missing.
+pub async fn worklist_within(
+    ctx: &SessionContext,
+    repo: &str,
+    gone: Option<&[i64]>,
+    range: &PathRange,
+) -> Result<DataFrame> {
+    let mut state = range.of(ctx.table(STATE).await?.filter(col("repo").eq(lit(repo)))?)?;
+    let wanted = range.of(ctx.table(WANTED).await?)?;
     if let Some(gone) = gone {
-        let ids = ctx.table(WANTED).await?.select(vec![col("file_id").alias("seen_id")])?.distinct()?;
+        let ids = wanted.clone().select(vec![col("file_id").alias("seen_id")])?.distinct()?;
         let gone = col("file_id").in_list(gone.iter().map(|id| lit(*id)).collect(), false);
         let deleted = state.clone().filter(gone)?;
         state = state.join(ids, JoinType::LeftSemi, &["file_id"], &["seen_id"], None)?.union(deleted)?.distinct()?;
@@ -187,13 +245,7 @@ pub async fn worklist(ctx: &SessionContext, repo: &str, gone: Option<&[i64]>) ->
         .map(|(name, alias)| col(name).alias(alias))
         .to_vec(),
     )?;
-    let joined = ctx.table(WANTED).await?.join(
-        held,
-        JoinType::Full,
-        &["file_id", "lane"],
-        &["old_file_id", "old_lane"],
-        None,
-    )?;
+    let joined = wanted.join(held, JoinType::Full, &["file_id", "lane"], &["old_file_id", "old_lane"], None)?;
 
     let same_content = col("old_content_key").eq(col("content_key"));
     let in_quarantine = col("old_status").eq(lit("quarantined"));
@@ -220,7 +272,6 @@ pub async fn worklist(ctx: &SessionContext, repo: &str, gone: Option<&[i64]>) ->
             col("content_key"),
             col("fingerprint"),
             col("datasets"),
-            col("meta"),
             col("old_content_key"),
             col("old_fingerprint"),
             col("old_status"),

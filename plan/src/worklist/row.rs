@@ -1,6 +1,7 @@
 //! Rows of the worklist: one a (file, lane) that has something to do, in order of path; the first row of a shard's file
 //! carries its task.
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray, StringBuilder, new_null_array};
@@ -85,7 +86,7 @@ pub struct WorkRow {
     pub fingerprint: String,
     /// Datasets to produce.
     pub datasets: Vec<String>,
-    /// The scan's record; `None` for a file that is gone.
+    /// The scan's record, on the first of the file's rows; `None` for a file that is gone.
     pub meta: Option<FileMeta>,
     /// What the lake holds of it.
     pub old: Option<StateRow>,
@@ -191,7 +192,31 @@ pub fn work_rows(batch: &RecordBatch) -> Result<(Option<ShardTask>, Vec<WorkRow>
     Ok((shard_task, rows))
 }
 
-/// Adds the worst status of each row's untouched lanes to a batch of the worklist query, as its last column.
+/// Adds the scan's record of each file to a batch of the worklist query, on the first of the file's rows: they follow
+/// each other. `last` is the file of the last row so far.
+pub(super) fn with_records(
+    batch: &RecordBatch,
+    records: &HashMap<i64, String>,
+    last: &mut Option<i64>,
+) -> Result<RecordBatch, ArrowError> {
+    let ids = batch
+        .column_by_name("file_id")
+        .and_then(|column| column.as_primitive_opt::<Int64Type>())
+        .ok_or_else(|| ArrowError::SchemaError("the worklist has no file_id".into()))?;
+    let mut meta = StringBuilder::new();
+    for id in ids.values() {
+        let first = last.replace(*id) != Some(*id);
+        meta.append_option(records.get(id).filter(|_| first));
+    }
+    let at = WORK_SCHEMA.index_of("meta")? - 1;
+    let mut fields: Vec<_> = batch.schema().fields().iter().cloned().collect();
+    let mut columns = batch.columns().to_vec();
+    fields.insert(at, Arc::clone(&WORK_SCHEMA.fields()[at + 1]));
+    columns.insert(at, Arc::new(meta.finish()));
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+/// Adds the worst status of each row's untouched lanes to a batch of the worklist, as its last column.
 pub(super) fn with_kept_status(
     batch: &RecordBatch,
     mut status: impl FnMut(i64) -> Option<&'static str>,

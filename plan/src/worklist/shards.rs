@@ -1,20 +1,27 @@
 //! Cutting the worklist into one file a shard.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
-use datafusion::physical_plan::SendableRecordBatchStream;
-use futures::TryStreamExt;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::DataFusionError;
+use futures::stream::FuturesOrdered;
+use futures::{Stream, StreamExt, TryStreamExt};
 use lode_lake::layout;
 use lode_lake::store::Lake;
 use lode_lake::task::{ShardTask, WorklistDigest};
 use parquet::arrow::ArrowWriter;
 
+use super::query::properties;
 use super::row::{WORK_SCHEMA, task_batch, with_kept_status};
 use crate::error::PlanError;
+
+/// Files of shards that are encoded or on their way to the lake at once.
+const WRITES: usize = 8;
 
 /// Lanes that are not `extracted` and have nothing to do: by file and lane, quarantined or failed.
 #[derive(Debug, Default)]
@@ -32,7 +39,10 @@ impl StickyStates {
     }
 
     fn remove(&mut self, file_id: i64, lane: &str) {
-        self.0.remove(&(file_id, lane.to_owned()));
+        // Nearly always there are none.
+        if !self.0.is_empty() {
+            self.0.remove(&(file_id, lane.to_owned()));
+        }
     }
 
     /// The worst status of a file's untouched lanes.
@@ -60,17 +70,19 @@ pub struct WorklistSummary {
 /// Writes the worklist, which comes in order of path, as one Parquet file a shard; a shard is written when it has rows
 /// or when `always` says so (its range was split). `task` gives the frame of a shard's task, which is completed here.
 ///
-/// Holds the worklist of one shard at a time.
+/// Holds the worklist of one shard, and of the few that are on their way to the lake.
 ///
 /// # Errors
 /// If the query fails or the lake takes no more.
 pub async fn write_worklist(
     lake: &Lake,
-    mut worklist: SendableRecordBatchStream,
+    worklist: impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send,
     sticky: &mut StickyStates,
     tasks: Vec<(ShardTask, bool)>,
 ) -> Result<WorklistSummary, PlanError> {
+    let mut worklist = pin!(worklist);
     let mut summary = WorklistSummary::default();
+    let mut writing = FuturesOrdered::new();
     let mut tasks = tasks.into_iter().peekable();
     let mut pending: Vec<RecordBatch> = vec![];
     while let Some(batch) = worklist.try_next().await? {
@@ -89,26 +101,49 @@ pub async fn write_worklist(
             start = end;
             if end < batch.num_rows() {
                 let (task, always) = tasks.next().expect("peeked above");
-                write_shard(lake, task, always, std::mem::take(&mut pending), sticky, &mut summary).await?;
+                if let Some(shard) = finish_shard(task, always, std::mem::take(&mut pending), sticky, &mut summary)? {
+                    while writing.len() >= WRITES {
+                        summary.files.extend(next_written(&mut writing).await?);
+                    }
+                    writing.push_back(shard.write(lake.clone()));
+                }
             }
         }
     }
     for (task, always) in tasks {
-        write_shard(lake, task, always, std::mem::take(&mut pending), sticky, &mut summary).await?;
+        if let Some(shard) = finish_shard(task, always, std::mem::take(&mut pending), sticky, &mut summary)? {
+            while writing.len() >= WRITES {
+                summary.files.extend(next_written(&mut writing).await?);
+            }
+            writing.push_back(shard.write(lake.clone()));
+        }
+    }
+    while let Some(written) = next_written(&mut writing).await? {
+        summary.files.push(written);
     }
     Ok(summary)
 }
 
-async fn write_shard(
-    lake: &Lake,
+type Written = Result<(String, u64), PlanError>;
+
+/// The next file that is on the lake, in the order of shards.
+async fn next_written(writing: &mut FuturesOrdered<SpawnedTask<Written>>) -> Result<Option<(String, u64)>, PlanError> {
+    match writing.next().await {
+        Some(written) => written.map_err(|e| DataFusionError::External(Box::new(e)))?.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Completes a shard's task with what its rows say; `None` for a shard that has none and needs none.
+fn finish_shard(
     mut task: ShardTask,
     always: bool,
     batches: Vec<RecordBatch>,
     sticky: &mut StickyStates,
     summary: &mut WorklistSummary,
-) -> Result<(), PlanError> {
+) -> Result<Option<ShardRows>, PlanError> {
     if batches.is_empty() && !always {
-        return Ok(());
+        return Ok(None);
     }
     let mut digest = WorklistDigest::default();
     for batch in &batches {
@@ -127,7 +162,7 @@ async fn write_shard(
                 Some((last, any)) if *last == id => *any |= extracted,
                 _ => summary.touched.push((id, extracted)),
             }
-            if action.value(row) != "add" || old.is_null(row) {
+            if (action.value(row) != "add" || old.is_null(row)) && !summary.changed_lanes.contains(lane.value(row)) {
                 summary.changed_lanes.insert(lane.value(row).to_owned());
             }
         }
@@ -136,18 +171,39 @@ async fn write_shard(
     task.digest = digest.text();
     summary.rows += task.rows;
 
-    let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&WORK_SCHEMA), None)?;
-    writer.write(&task_batch(&task))?;
-    for batch in &batches {
-        writer.write(&with_kept_status(batch, |id| sticky.worst(id))?)?;
+    let rows = batches.iter().map(|batch| with_kept_status(batch, |id| sticky.worst(id))).collect::<Result<_, _>>()?;
+    Ok(Some(ShardRows { task, rows }))
+}
+
+/// A shard's worklist.
+struct ShardRows {
+    task: ShardTask,
+    rows: Vec<RecordBatch>,
+}
+
+impl ShardRows {
+    /// Puts it onto the lake, beside whatever else the process does.
+    fn write(self, lake: Lake) -> SpawnedTask<Written> {
+        SpawnedTask::spawn(async move {
+            let path = layout::worklist(&self.task.run_id, self.task.epoch, &self.task.shard);
+            let shard = self.task.shard.clone();
+            let encoded = SpawnedTask::spawn_blocking(move || self.encode()).join().await;
+            let bytes = encoded.map_err(|e| DataFusionError::External(Box::new(e)))??;
+            let size = bytes.len() as u64;
+            // The worklist of an epoch is a function of its scan and base: a second planner of the run writes the same.
+            lake.put_new(&path, bytes.into()).await?;
+            Ok((shard, size))
+        })
     }
-    let bytes = writer.into_inner()?;
-    let size = bytes.len() as u64;
-    let path = layout::worklist(&task.run_id, task.epoch, &task.shard);
-    // The worklist of an epoch is a function of its scan and base: a second planner of the run writes the same.
-    lake.put_new(&path, bytes.into()).await?;
-    summary.files.push((task.shard, size));
-    Ok(())
+
+    fn encode(self) -> Result<Vec<u8>, PlanError> {
+        let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&WORK_SCHEMA), Some(properties()))?;
+        writer.write(&task_batch(&self.task))?;
+        for batch in &self.rows {
+            writer.write(batch)?;
+        }
+        Ok(writer.into_inner()?)
+    }
 }
 
 fn text(batch: &RecordBatch, name: &str) -> Result<arrow::array::ArrayRef, PlanError> {
