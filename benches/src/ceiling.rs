@@ -75,7 +75,8 @@ pub fn run(args: &Args) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{summary}")
 }
 
-fn list(root: &Path, below: &str, paths: &mut Vec<String>) -> io::Result<()> {
+/// The files below a directory, in order.
+pub fn list(root: &Path, below: &str, paths: &mut Vec<String>) -> io::Result<()> {
     for entry in fs::read_dir(root.join(below))? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -86,7 +87,8 @@ fn list(root: &Path, below: &str, paths: &mut Vec<String>) -> io::Result<()> {
     Ok(())
 }
 
-fn requests(datasets: &[String]) -> io::Result<Vec<LaneRequest>> {
+/// What the lanes of these datasets are asked for.
+pub fn requests(datasets: &[String]) -> io::Result<Vec<LaneRequest>> {
     let unknown = datasets.iter().find(|name| dataset(name).is_none());
     if let Some(name) = unknown {
         return Err(io::Error::other(format!("no dataset `{name}`")));
@@ -96,7 +98,8 @@ fn requests(datasets: &[String]) -> io::Result<Vec<LaneRequest>> {
     Ok(requests.filter(|request| !request.datasets.is_empty()).collect())
 }
 
-fn request(path: &str, size: usize, lanes: &[LaneRequest]) -> FileRequest {
+/// What is asked of a file.
+pub fn request(path: &str, size: usize, lanes: &[LaneRequest]) -> FileRequest {
     let meta = FileMeta {
         repo: "bench".into(),
         path: path.into(),

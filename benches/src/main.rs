@@ -6,6 +6,7 @@
 mod ceiling;
 mod corpus;
 mod incremental;
+mod isolation;
 mod measure;
 mod report;
 mod scale;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, Subcommand};
+use lode_executor::worker;
 use tempfile::TempDir;
 
 use crate::corpus::Corpus;
@@ -60,6 +62,9 @@ enum Contender {
     /// The bare loop, in a process of its own.
     #[command(hide = true)]
     Ceiling(ceiling::Args),
+    /// Extraction in place or by workers, in a process of its own.
+    #[command(hide = true)]
+    Isolation(isolation::Args),
     /// A worklist of files that are nowhere, in a process of its own.
     #[command(hide = true)]
     Worklist(scale::worklist::Args),
@@ -68,9 +73,14 @@ enum Contender {
 }
 
 fn main() -> ExitCode {
+    // This program is also its workers.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == worker::ARGUMENT) {
+        worker::worker_main();
+    }
     let args = Args::parse();
     let result = match args.contender {
         Some(Contender::Ceiling(ceiling)) => ceiling::run(&ceiling),
+        Some(Contender::Isolation(isolation)) => isolation::run(&isolation),
         Some(Contender::Worklist(worklist)) => scale::worklist::run(&worklist),
         Some(Contender::Model(model)) => scale::model::run(&model),
         None => run(&args),
@@ -98,6 +108,8 @@ fn run(args: &Args) -> io::Result<()> {
             report.heading(workload, &corpus);
             if workload.incremental {
                 incremental::run(&contenders, workload, &corpus, &mut report)?;
+            } else if workload.isolation {
+                isolation::compare(&contenders, workload, &corpus, args.repeat, &mut report)?;
             } else if !workload.executors.is_empty() {
                 scale::executors(&contenders, workload, &corpus, &mut report)?;
             } else if !workload.shards.is_empty() {

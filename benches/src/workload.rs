@@ -52,6 +52,9 @@ pub struct Workload {
     /// Whether it is a series of runs over one lake.
     #[serde(default)]
     pub incremental: bool,
+    /// Whether it compares extraction in worker processes with extraction in place.
+    #[serde(default)]
+    pub isolation: bool,
     /// Whether it also runs on clusters of so many executors.
     #[serde(default)]
     pub executors: Vec<usize>,

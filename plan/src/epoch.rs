@@ -1,6 +1,6 @@
 //! Planning one epoch of a run: the base, the worklist, the shards, and the job over them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -11,6 +11,8 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::{ParquetReadOptions, SessionContext, col, lit};
 use futures::{StreamExt, TryStreamExt, stream};
+use lode_facts::catalog::{Dataset, dataset};
+use lode_facts::lane::LaneId;
 use lode_facts::records::EXTRACT_STATE;
 use lode_lake::base::Base;
 use lode_lake::layout;
@@ -24,7 +26,9 @@ use crate::error::PlanError;
 use crate::inputs::{KeptRun, PlannedFile, RunRequest};
 use crate::nodes::{CommitNode, ExtractNode, JobSpec};
 use crate::staging;
-use crate::worklist::{STATE, StickyStates, WANTED, WorklistTable, windows, worklist, worklist_rows, write_worklist};
+use crate::worklist::{
+    STATE, StickyStates, WANTED, WorklistTable, lanes_behind, windows, worklist, worklist_rows, write_worklist,
+};
 
 /// Objects that are looked up at once.
 const LOOKS: usize = 16;
@@ -117,7 +121,11 @@ pub async fn plan_epoch(
     let seen: HashSet<i64> = files.iter().map(|file| file.file_id).collect();
     let deleted = summary.touched.iter().filter(|(id, _)| !seen.contains(id)).count() as u64;
     let counts = counts(files, &extracted, &sticky, deleted);
-    let complete_datasets = complete_datasets(base, request, follows, &summary.changed_lanes);
+    let mut touched_lanes = summary.changed_lanes;
+    let untouched = complete_before(base).filter_map(|d| d.lane).map(LaneId::name);
+    let untouched = untouched.filter(|lane| !touched_lanes.contains(*lane)).collect();
+    touched_lanes.extend(lanes_behind(context, &request.repo, &untouched).await?);
+    let complete_datasets = complete_datasets(base, request, follows, &touched_lanes);
     let tasks = summary.files.iter().map(|(shard, _)| shard.clone()).collect();
     let plan = EpochPlan { tasks, complete_datasets, counts, ..plan };
     if request.staged {
@@ -225,20 +233,26 @@ fn counts(files: &[PlannedFile], extracted: &HashSet<i64>, sticky: &StickyStates
     counts
 }
 
+/// The datasets that equal the snapshot of the last run.
+fn complete_before(base: &Base) -> impl Iterator<Item = &'static Dataset> {
+    let names = base.last.iter().flat_map(|last| &last.complete_datasets);
+    names.filter_map(|name| dataset(name))
+}
+
 /// The datasets that equal the scanned snapshot once the run is committed: those it fills, and those that did before and
-/// whose lane saw no change.
+/// whose lane saw no change and is not behind.
 fn complete_datasets(
     base: &Base,
     request: &RunRequest,
     follows: bool,
-    changed_lanes: &std::collections::BTreeSet<String>,
+    touched_lanes: &BTreeSet<String>,
 ) -> Vec<String> {
-    let before = base.last.as_ref().map(|last| last.complete_datasets.as_slice()).unwrap_or_default();
+    let before: BTreeSet<_> = complete_before(base).map(|d| d.name).collect();
     let known = lode_facts::catalog::datasets().iter().filter(|d| d.lane.is_some());
     let complete = known.filter(|d| {
         let asked = request.datasets.iter().any(|name| name == d.name);
-        let was = before.iter().any(|name| name == d.name);
-        let untouched = d.lane.is_some_and(|lane| !changed_lanes.contains(lane.name()));
+        let was = before.contains(d.name);
+        let untouched = d.lane.is_some_and(|lane| !touched_lanes.contains(lane.name()));
         if request.complete { asked || (was && untouched) } else { was && follows && (asked || untouched) }
     });
     complete.map(|d| d.name.to_owned()).collect()

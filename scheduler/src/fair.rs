@@ -11,11 +11,10 @@ use ballista_core::config::BallistaConfig;
 use ballista_core::execution_plans::ShuffleReaderExec;
 use ballista_core::serde::protobuf::AvailableVcores;
 use ballista_core::serde::scheduler::TaskKey;
-use ballista_scheduler::cluster::{BoundTask, DistributionPolicy};
+use ballista_scheduler::cluster::BoundTask;
 use ballista_scheduler::state::execution_graph::{ExecutionGraphBox, TaskDescription, create_task_info};
 use ballista_scheduler::state::execution_stage::RunningStage;
 use ballista_scheduler::state::task_manager::JobInfoCache;
-use datafusion::error::Result;
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::OwnedRwLockWriteGuard;
 
@@ -33,21 +32,13 @@ impl FairShare {
     pub fn new(limit: Option<usize>) -> Self {
         Self { limit, slim: Slim::default() }
     }
-}
 
-struct Contender {
-    id: JobId,
-    graph: OwnedRwLockWriteGuard<ExecutionGraphBox>,
-    running: usize,
-}
-
-#[async_trait::async_trait]
-impl DistributionPolicy for FairShare {
-    async fn bind_tasks(
+    /// Hands the free slots out, the emptiest executor's first.
+    pub async fn hand_out(
         &self,
-        mut budgets: Vec<&mut AvailableVcores>,
-        running_jobs: Arc<HashMap<JobId, JobInfoCache>>,
-    ) -> Result<Vec<BoundTask>> {
+        mut free: Vec<AvailableVcores>,
+        running_jobs: &HashMap<JobId, JobInfoCache>,
+    ) -> Vec<BoundTask> {
         // In the order of their acceptance, which the ids have, too.
         let mut jobs: Vec<_> = running_jobs.iter().collect();
         jobs.sort_by(|a, b| a.0.cmp(b.0));
@@ -59,7 +50,7 @@ impl DistributionPolicy for FairShare {
         }
         let mut bound = vec![];
         loop {
-            let free = budgets.iter_mut().filter(|budget| budget.vcores > 0).max_by_key(|budget| budget.vcores);
+            let free = free.iter_mut().filter(|budget| budget.vcores > 0).max_by_key(|budget| budget.vcores);
             let Some(budget) = free else { break };
             let admitted = |job: &Contender| self.limit.is_none_or(|limit| job.running < limit);
             let next = contenders.iter().enumerate().filter(|(_, job)| admitted(job));
@@ -73,12 +64,14 @@ impl DistributionPolicy for FairShare {
                 None => drop(contenders.remove(position)),
             }
         }
-        Ok(bound)
+        bound
     }
+}
 
-    fn name(&self) -> &str {
-        "fair share"
-    }
+struct Contender {
+    id: JobId,
+    graph: OwnedRwLockWriteGuard<ExecutionGraphBox>,
+    running: usize,
 }
 
 /// Takes the job's next task and gives it a slot of the executor.

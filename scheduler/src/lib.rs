@@ -12,5 +12,6 @@ pub mod outcome;
 pub mod records;
 pub mod server;
 mod slim;
+mod slots;
 pub mod submit;
 mod tally;

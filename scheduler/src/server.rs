@@ -11,8 +11,8 @@ use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::error::BallistaError;
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
 use ballista_scheduler::cluster::BallistaCluster;
-use ballista_scheduler::cluster::memory::{InMemoryClusterState, InMemoryJobState};
-use ballista_scheduler::config::{SchedulerConfig, TaskDistributionPolicy};
+use ballista_scheduler::cluster::memory::InMemoryJobState;
+use ballista_scheduler::config::SchedulerConfig;
 use ballista_scheduler::scheduler_process::create_scheduler;
 use ballista_scheduler::scheduler_server::{SchedulerServer, SessionBuilder};
 use ballista_scheduler::state::execution_stage::ExecutionStage;
@@ -36,6 +36,7 @@ use crate::losses::Losses;
 use crate::observer::{Observer, snapshot};
 use crate::outcome::Outcome;
 use crate::records;
+use crate::slots::Slots;
 use crate::tally::Tally;
 
 /// How many snapshots may wait to be rendered.
@@ -142,7 +143,6 @@ impl SchedulerOptions {
             bind_host: addr.ip().to_string(),
             bind_port: addr.port(),
             scheduling_policy: TaskSchedulingPolicy::PushStaged,
-            task_distribution: TaskDistributionPolicy::Custom(Arc::new(FairShare::new(self.tasks_per_job))),
             executor_timeout_seconds: timeout,
             // An executor that drains gives signs of life until it has finished; one that doesn't is gone.
             executor_termination_grace_period: (timeout / 3).max(1),
@@ -373,7 +373,8 @@ async fn assemble(listener: TcpListener, addr: SocketAddr, options: SchedulerOpt
     let jobs = InMemoryJobState::new(config.scheduler_id.clone(), options.session.clone(), producer);
     let tally = Tally::new(options.event_log_dir.is_some());
     let jobs = Observer::new(jobs, snapshots, tally.clone());
-    let cluster = BallistaCluster::new(Arc::new(InMemoryClusterState::default()), Arc::new(jobs));
+    let slots = Slots::new(FairShare::new(options.tasks_per_job));
+    let cluster = BallistaCluster::new(Arc::new(slots), Arc::new(jobs));
     let server: Server = create_scheduler(cluster, config).await?;
 
     let draining = Arc::new(AtomicBool::new(false));

@@ -58,12 +58,7 @@ impl Node {
 
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
-        let mut status = None;
-        until(&format!("{} ends", self.name), || {
-            status = self.child.try_wait().expect("it is a child");
-            status.is_some()
-        });
-        status.expect("it has ended")
+        ended(&mut self.child, || format!("{} ends", self.name))
     }
 
     /// Whether it has ended.
@@ -142,15 +137,10 @@ impl Cluster {
 
     /// Starts another executor with these variables; empty ones count as none.
     pub fn add_executor(&mut self, variables: &[(&str, &str)]) {
-        self.add_executor_of(1, variables);
-    }
-
-    /// Adds an executor with so many tasks at a time.
-    pub fn add_executor_of(&mut self, tasks: usize, variables: &[(&str, &str)]) {
         let name = format!("executor-{}", self.started);
         self.started += 1;
         let mut command = program("executor", &self.environment);
-        command.args(["--scheduler", &self.address(), "--tasks", &tasks.to_string(), "--heartbeat-seconds", "1"]);
+        command.args(["--scheduler", &self.address(), "--tasks", "1", "--heartbeat-seconds", "1"]);
         command.args(["--drain-seconds", "5", "--log-format", "json"]);
         command.envs(variables.iter().filter(|(_, value)| !value.is_empty()).copied());
         self.executors.push(Node::start(&name, self.home.path(), command));
@@ -207,6 +197,23 @@ fn scheduler(home: &Path, number: usize, port: u16, environment: &[(String, Stri
     let mut command = program("scheduler", environment);
     command.args(["--port", &port.to_string(), "--executor-timeout-seconds", "4", "--log-format", "json"]);
     Node::start(&format!("scheduler-{number}"), home, command)
+}
+
+/// Waits for the end of a child, which must come within the time that tests wait for anything.
+#[track_caller]
+pub fn ended(child: &mut Child, what: impl Fn() -> String) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().expect("it is a child") {
+            return status;
+        }
+        if Instant::now() >= deadline {
+            // Nobody else ends it.
+            let _ = child.kill();
+            panic!("it does not come about that {}", what());
+        }
+        sleep(Duration::from_millis(10));
+    }
 }
 
 /// Waits for something to be so.

@@ -7,7 +7,7 @@
 use std::process::{Command, Stdio};
 
 use lode_lake::fault;
-use lode_tests::cluster::{Cluster, Node, until};
+use lode_tests::cluster::{Cluster, Node, ended, until};
 use lode_tests::command::Output;
 use lode_tests::lake::Lake;
 use lode_tests::repo::Repo;
@@ -130,9 +130,9 @@ impl World {
                 cluster.executors[0].signal(libc::SIGCONT);
             }
             Fault::ScaleDown => {
-                // Of two tasks: when the loss is noticed while the next stage runs, Ballista rolls that stage back and never
-                // gives back the place of its task, so that an executor of one task would stand still.
-                cluster.add_executor_of(2, &[]);
+                // Of one task: when the loss is noticed while the next stage runs, that stage is rolled back, and its task's
+                // slot must be free again.
+                cluster.add_executor(&[]);
                 cluster.executors[0].signal(libc::SIGTERM);
                 cluster.executors[0].signal(libc::SIGCONT);
                 assert!(cluster.executors[0].wait().success(), "{what}: {}", cluster.executors[0].log());
@@ -149,7 +149,7 @@ impl World {
                 cluster.executors[0].signal(libc::SIGCONT);
             }
         }
-        let status = client.wait().expect("it is a child");
+        let status = ended(&mut client, || format!("{what}: the client ends\n{}", cluster.logs()));
         // Where nothing was taken away that a client needs, it has waited for a committed run.
         let unharmed =
             matches!(fault, Fault::Kill | Fault::KillAll | Fault::ScaleDown | Fault::ScaleUp | Fault::Zombie);
@@ -263,7 +263,8 @@ fn a_file_that_kills_executors_is_isolated() {
         }
         client.try_wait().expect("it is a child").is_some()
     });
-    assert!(client.wait().expect("it is a child").success(), "{}", cluster.logs());
+    let status = ended(&mut client, || format!("the client ends\n{}", cluster.logs()));
+    assert!(status.success(), "{}", cluster.logs());
     assert_eq!(lost, 4, "two attempts to notice, two to find the file");
     let held = lake.tables().texts("SELECT DISTINCT path || ' ' || limit_name AS held FROM quarantine");
     assert_eq!(held, ["core/m1.py crash"]);

@@ -74,6 +74,27 @@ fn datasets_come_and_go_between_runs() {
 }
 
 #[test]
+fn a_table_that_lacks_a_new_file_is_not_called_complete() {
+    let repo = Repo::sample(8);
+    let lake = Lake::of(&repo, &["--datasets", "repo_files,ast_defs"]);
+    let warned = || {
+        let output = Output::of(lake.command("query").arg("SELECT count(*) FROM ast_defs")).ok();
+        output.stderr.contains("`ast_defs` is not complete")
+    };
+    let without = ["--datasets", "repo_files"];
+    lake.extract(&repo, &without);
+    assert!(!warned(), "nothing is missing in what was left out");
+    repo.write("notes.txt", "no Python");
+    lake.extract(&repo, &without);
+    assert!(!warned(), "the new file is none of the lane's");
+    repo.write("api/new.py", python_module(3));
+    lake.extract(&repo, &without);
+    assert!(warned());
+    lake.extract(&repo, &["--datasets", "repo_files,ast_defs"]);
+    assert!(!warned());
+}
+
+#[test]
 fn only_what_is_asked_for_is_written() {
     let repo = Repo::sample(8);
     let lake = Lake::default();

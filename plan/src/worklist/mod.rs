@@ -6,7 +6,9 @@ mod shards;
 mod table;
 mod windows;
 
-pub use query::{PathRange, STATE, WANTED, WANTED_SCHEMA, Wanted, WantedWriter, worklist, worklist_within};
+pub use query::{
+    PathRange, STATE, WANTED, WANTED_SCHEMA, Wanted, WantedWriter, lanes_behind, worklist, worklist_within,
+};
 pub use row::{Action, WORK_SCHEMA, WorkRow, task_batch, work_rows};
 pub use shards::{StickyStates, WorklistSummary, write_worklist};
 pub use table::WorklistTable;

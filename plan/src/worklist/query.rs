@@ -1,6 +1,6 @@
 //! The worklist as a plan: the outer join of what the scan wants with what the lake holds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray, BooleanBuilder, Int64Builder, ListBuilder, RecordBatch, StringBuilder};
@@ -182,6 +182,28 @@ impl PathRange {
         let upper = self.upper.as_ref().map(|upper| col("path").lt(lit(upper.as_str())));
         lower.into_iter().chain(upper).try_fold(table, |table, bound| table.filter(bound))
     }
+}
+
+/// Of these lanes, those that are left out of the run and accept a file that the lake has no state of: their tables lack
+/// that file's rows.
+///
+/// # Errors
+/// If a table is missing.
+pub async fn lanes_behind(ctx: &SessionContext, repo: &str, lanes: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
+    if lanes.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let of_these = col("lane").in_list(lanes.iter().map(|lane| lit(*lane)).collect(), false);
+    let wanted = ctx.table(WANTED).await?.filter(of_these.and(!col("requested")))?;
+    let state = ctx.table(STATE).await?.filter(col("repo").eq(lit(repo)))?;
+    let state = state.select(vec![col("file_id").alias("held_id"), col("lane").alias("held_lane")])?;
+    let unseen = wanted.join(state, JoinType::LeftAnti, &["file_id", "lane"], &["held_id", "held_lane"], None)?;
+    let mut behind = BTreeSet::new();
+    for batch in unseen.select_columns(&["lane"])?.distinct()?.collect().await? {
+        let lanes = cast(batch.column(0), &DataType::Utf8)?;
+        behind.extend(lanes.as_string::<i32>().iter().flatten().map(str::to_owned));
+    }
+    Ok(behind)
 }
 
 /// The scan's records of the files in a range, as JSON by file.

@@ -1,0 +1,117 @@
+//! Who is in the cluster and how many tasks each executor can still take.
+//!
+//! Ballista counts free slots down and up, and the count drifts: the end of a task whose stage was rolled back, or whose
+//! job is gone, gives nothing back, so that an executor of one slot never gets a task again. Here nothing is counted. An
+//! executor's free slots are those it registered less those of the tasks that run on it, as the jobs themselves say.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use ballista_core::JobId;
+use ballista_core::error::Result;
+use ballista_core::serde::protobuf::{AvailableVcores, ExecutorHeartbeat};
+use ballista_core::serde::scheduler::{ExecutorData, ExecutorMetadata};
+use ballista_scheduler::cluster::memory::InMemoryClusterState;
+use ballista_scheduler::cluster::{BoundTask, ClusterState, ClusterStateEventStream, ExecutorSlot};
+use ballista_scheduler::config::TaskDistributionPolicy;
+use ballista_scheduler::state::task_manager::JobInfoCache;
+use tokio::sync::Mutex;
+
+use crate::fair::FairShare;
+
+/// The executors of the cluster and their slots.
+pub(crate) struct Slots {
+    members: InMemoryClusterState,
+    /// Slots by executor. Locked while tasks are handed out: two who do it at once would give a slot twice.
+    registered: Mutex<BTreeMap<String, u32>>,
+    policy: FairShare,
+}
+
+impl Slots {
+    /// A cluster without executors, whose tasks this policy hands out.
+    pub fn new(policy: FairShare) -> Self {
+        Self { members: InMemoryClusterState::default(), registered: Mutex::default(), policy }
+    }
+}
+
+/// Slots that tasks of these jobs hold, by executor.
+async fn held(jobs: &HashMap<JobId, JobInfoCache>) -> BTreeMap<String, u32> {
+    let mut held = BTreeMap::new();
+    for job in jobs.values() {
+        let graph = job.execution_graph.read().await;
+        for task in graph.running_tasks() {
+            let slots = graph.task_vcores(task.stage_id, task.task_id).unwrap_or(1);
+            *held.entry(task.executor_id).or_default() += slots;
+        }
+    }
+    held
+}
+
+#[async_trait::async_trait]
+impl ClusterState for Slots {
+    async fn bind_schedulable_tasks(
+        &self,
+        _distribution: TaskDistributionPolicy,
+        jobs: Arc<HashMap<JobId, JobInfoCache>>,
+        executors: Option<HashSet<String>>,
+    ) -> Result<Vec<BoundTask>> {
+        let registered = self.registered.lock().await;
+        let held = held(&jobs).await;
+        let asked = |id: &str| executors.as_ref().is_none_or(|executors| executors.contains(id));
+        let free = registered
+            .iter()
+            .filter(|(id, _)| asked(id))
+            .map(|(id, slots)| (id, slots.saturating_sub(held.get(id).copied().unwrap_or(0))))
+            .filter(|(_, vcores)| *vcores > 0)
+            .map(|(id, vcores)| AvailableVcores { executor_id: id.clone(), vcores });
+        Ok(self.policy.hand_out(free.collect(), &jobs).await)
+    }
+
+    /// Nothing is counted, so nothing is given back.
+    async fn unbind_tasks(&self, _slots: Vec<ExecutorSlot>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn register_executor(&self, metadata: ExecutorMetadata, spec: ExecutorData) -> Result<()> {
+        let mut registered = self.registered.lock().await;
+        let (id, slots) = (spec.executor_id.clone(), spec.available_vcores);
+        self.members.register_executor(metadata, spec).await?;
+        registered.insert(id, slots);
+        Ok(())
+    }
+
+    async fn save_executor_metadata(&self, metadata: ExecutorMetadata) -> Result<()> {
+        self.members.save_executor_metadata(metadata).await
+    }
+
+    async fn get_executor_metadata(&self, executor_id: &str) -> Result<ExecutorMetadata> {
+        self.members.get_executor_metadata(executor_id).await
+    }
+
+    async fn registered_executor_metadata(&self) -> Vec<ExecutorMetadata> {
+        self.members.registered_executor_metadata().await
+    }
+
+    async fn save_executor_heartbeat(&self, heartbeat: ExecutorHeartbeat) -> Result<()> {
+        self.members.save_executor_heartbeat(heartbeat).await
+    }
+
+    async fn remove_executor(&self, executor_id: &str) -> Result<()> {
+        let mut registered = self.registered.lock().await;
+        self.members.remove_executor(executor_id).await?;
+        registered.remove(executor_id);
+        Ok(())
+    }
+
+    fn executor_heartbeats(&self) -> HashMap<String, ExecutorHeartbeat> {
+        self.members.executor_heartbeats()
+    }
+
+    fn get_executor_heartbeat(&self, executor_id: &str) -> Option<ExecutorHeartbeat> {
+        self.members.get_executor_heartbeat(executor_id)
+    }
+
+    async fn cluster_state_events(&self) -> Result<ClusterStateEventStream> {
+        self.members.cluster_state_events().await
+    }
+}
