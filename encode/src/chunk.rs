@@ -1,6 +1,6 @@
 //! One column of a row group under construction.
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, RunArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
 use parquet::errors::{ParquetError, Result};
@@ -12,6 +12,18 @@ use crate::ids::Ids;
 use crate::integers::Integers;
 use crate::settings::bounded;
 use crate::texts::Texts;
+
+/// The runs of an array: where the value lies, and how many rows have it.
+fn run_lengths(array: &RunArray<Int32Type>) -> impl Iterator<Item = (usize, usize)> {
+    let (ends, rows) = (array.run_ends(), array.len());
+    let first = if rows == 0 { ends.values().len() } else { ends.get_start_physical_index() };
+    let ends = ends.values().iter().map(move |end| (*end as usize - array.offset()).min(rows));
+    ends.enumerate().skip(first).scan(0, move |start, (at, end)| {
+        let length = end - *start;
+        *start = end;
+        (length > 0).then_some((at, length))
+    })
+}
 
 /// How a column is encoded.
 pub(crate) enum Chunk {
@@ -44,7 +56,7 @@ impl Chunk {
         }
     }
 
-    /// Appends rows. Text may come with a dictionary or without.
+    /// Appends rows. Text may come with a dictionary or without; ids and texts also as runs.
     pub(crate) fn write(&mut self, field: &Field, array: &ArrayRef, compressor: &mut Compressor<'_>) -> Result<()> {
         let mismatch = || {
             let (name, found) = (field.name(), array.data_type());
@@ -57,8 +69,19 @@ impl Chunk {
             Self::Integers(chunk) => {
                 chunk.write(array.as_primitive_opt::<Int32Type>().ok_or_else(mismatch)?, compressor)
             }
-            Self::Ids(chunk) => chunk.write(array.as_primitive_opt::<Int64Type>().ok_or_else(mismatch)?, compressor),
+            Self::Ids(chunk) => match array.as_run_opt::<Int32Type>() {
+                Some(runs) => {
+                    let ids = runs.values().as_primitive_opt::<Int64Type>().ok_or_else(mismatch)?;
+                    run_lengths(runs).try_for_each(|(at, rows)| chunk.write_run(ids.value(at), rows, compressor))
+                }
+                None => chunk.write(array.as_primitive_opt::<Int64Type>().ok_or_else(mismatch)?, compressor),
+            },
             Self::Texts(chunk) => match array.data_type() {
+                DataType::RunEndEncoded(..) => {
+                    let runs = array.as_run_opt::<Int32Type>().ok_or_else(mismatch)?;
+                    let texts = runs.values().as_string_opt::<i32>().ok_or_else(mismatch)?;
+                    run_lengths(runs).try_for_each(|(at, rows)| chunk.write_run(texts.value(at), rows, compressor))
+                }
                 DataType::Utf8 => chunk.write(array.as_string::<i32>(), compressor),
                 DataType::Dictionary(key, value) if **value == DataType::Utf8 => match key.as_ref() {
                     DataType::UInt8 => chunk.write_dictionary(array.as_dictionary::<UInt8Type>(), compressor),

@@ -45,6 +45,18 @@ impl Ids {
         Ok(())
     }
 
+    /// Appends so many rows of one id.
+    pub(crate) fn write_run(&mut self, id: i64, rows: usize, compressor: &mut Compressor<'_>) -> Result<()> {
+        let key = self.key(id);
+        for rows in parts(rows, &mut { self.keys.len() }) {
+            self.keys.resize(self.keys.len() + rows.len(), key);
+            if self.keys.len() == PAGE_ROWS {
+                self.end_page(compressor)?;
+            }
+        }
+        Ok(())
+    }
+
     fn key(&mut self, value: i64) -> u32 {
         *self.known.entry(value).or_insert_with(|| {
             self.values.push(value);

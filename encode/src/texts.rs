@@ -95,6 +95,23 @@ impl Texts {
         Ok(())
     }
 
+    /// Appends so many rows of one text.
+    pub(crate) fn write_run(&mut self, text: &str, rows: usize, compressor: &mut Compressor<'_>) -> Result<()> {
+        for rows in parts(rows, &mut { self.page_rows }) {
+            self.page_rows += rows.len();
+            self.levels.push(None, rows.len());
+            match &self.plain {
+                None => {
+                    let key = self.words.key(text, &mut self.bounds);
+                    self.keys.resize(self.keys.len() + rows.len(), key);
+                }
+                Some(_) => rows.for_each(|_| self.push(text)),
+            }
+            self.end_rows(compressor)?;
+        }
+        Ok(())
+    }
+
     fn begin_rows(&mut self, array: &dyn Array) {
         self.page_rows += array.len();
         self.nulls += array.null_count();

@@ -67,7 +67,7 @@ impl<W: Write + Send> FileWriter<W> {
     }
 
     /// Appends rows that are encoded already, as row groups of their own. The columns that the file has before theirs are
-    /// given by `first`.
+    /// given by `first`, best as runs.
     ///
     /// # Errors
     /// If the rows have other columns than the file, or the sink fails.

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BinaryArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+    ArrayRef, AsArray, BinaryArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, RunArray, StringArray,
+    UInt32Array,
 };
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use bytes::Bytes;
 use lode_encode::{EncodedRows, FileWriter, GROUP_ROWS, Rows, RowsEncoder, group_range, has_columns, with_words};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -51,6 +52,15 @@ fn identity(rows: usize) -> Vec<ArrayRef> {
     vec![Arc::new(path), Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row as i64 / 100)))]
 }
 
+/// [`identity`] as runs.
+fn identity_runs(rows: usize) -> Vec<ArrayRef> {
+    let files = rows.div_ceil(100);
+    let ends = Int32Array::from_iter_values((1..=files).map(|file| (file * 100).min(rows) as i32));
+    let paths = StringArray::from_iter_values((0..files).map(|file| format!("file {file}")));
+    let ids = Int64Array::from_iter_values((0..files).map(|file| file as i64));
+    vec![Arc::new(RunArray::try_new(&ends, &paths).unwrap()), Arc::new(RunArray::try_new(&ends, &ids).unwrap())]
+}
+
 fn stored(identity: Option<&[ArrayRef]>, facts: &RecordBatch) -> RecordBatch {
     let schema = identity.map_or_else(facts_schema, |_| file_schema());
     let columns = identity.unwrap_or_default().iter().chain(facts.columns()).zip(schema.fields());
@@ -72,6 +82,34 @@ fn read_as(bytes: Bytes, schema: &SchemaRef) -> RecordBatch {
 
 fn encode(batch: &RecordBatch) -> Bytes {
     RowsEncoder::new().unwrap().encode(batch, &facts_schema()).unwrap().into()
+}
+
+#[test]
+fn runs_are_written_as_rows_are() {
+    let write = |rows: usize, first: &[ArrayRef]| {
+        let mut file = FileWriter::new(vec![], file_schema()).unwrap();
+        file.append(first, &EncodedRows::open(encode(&facts(rows, 1)), &facts_schema()).unwrap()).unwrap();
+        file.finish().unwrap();
+        std::mem::take(file.sink())
+    };
+    // A group is cut where no run ends, and so are its pages.
+    for rows in [1, 100, 101, GROUP_ROWS, GROUP_ROWS + 50, 3 * GROUP_ROWS - 1] {
+        assert!(write(rows, &identity_runs(rows)) == write(rows, &identity(rows)), "{rows} rows");
+    }
+    let paths = |rows: usize| -> Vec<ArrayRef> {
+        // So long that their dictionary is full before the end.
+        let ends = Int32Array::from_iter_values(1..=rows as i32);
+        let paths = StringArray::from_iter_values((0..rows).map(|row| format!("{row:0300}")));
+        let ids = Int64Array::from_iter_values(0..rows as i64);
+        vec![Arc::new(RunArray::try_new(&ends, &paths).unwrap()), Arc::new(ids)]
+    };
+    let by_row = |columns: &[ArrayRef]| -> Vec<ArrayRef> {
+        let runs = columns[0].as_run::<Int32Type>();
+        vec![runs.values().clone(), columns[1].clone()]
+    };
+    let columns = paths(9_000);
+    let (runs, rows) = (write(9_000, &columns), write(9_000, &by_row(&columns)));
+    assert_eq!(read(runs.into()), read(rows.into()));
 }
 
 /// A file of plain and encoded pieces in turn.

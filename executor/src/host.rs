@@ -60,6 +60,11 @@ impl LocalHost {
         pools.entry(key).or_insert_with(new).clone()
     }
 
+    /// Starts the workers for these options beside whatever the caller does: for work that is sure to come.
+    pub fn prepare(&self, options: &Options, limits: &Limits) {
+        self.pool(options, limits).prepare();
+    }
+
     async fn reader(&self, source: &ContentSource) -> io::Result<Arc<ContentReader>> {
         let key = json_hash(source);
         let known = self.readers.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
@@ -77,7 +82,8 @@ impl LocalHost {
 
     /// Ends all workers.
     pub fn close(&self) {
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let pools = std::mem::take(&mut *self.pools.lock().unwrap_or_else(PoisonError::into_inner));
+        pools.values().for_each(WorkerPool::close);
     }
 }
 

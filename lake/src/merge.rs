@@ -252,7 +252,10 @@ impl TableMerge {
     pub(crate) fn flush_pending(&mut self) -> Result<()> {
         let Some((new, rows)) = self.pending.take() else { return Ok(()) };
         let whole = rows == (0..new.rows());
-        if let Some((identity, facts)) = new.encoded().filter(|_| whole && !self.keeps_changes()) {
+        if whole
+            && !self.keeps_changes()
+            && let Some((identity, facts)) = new.encoded()?
+        {
             let appended = self.out()?.append(&identity, facts);
             return self.parquet("write", appended);
         }

@@ -23,8 +23,9 @@ use crate::object_reader::ObjectReader;
 
 /// Bytes handed to the object store at once; S3 wants parts of at least 5 MiB.
 const PART_BYTES: usize = 5 << 20;
-/// What a small file needs.
-const SMALL_PART_BYTES: usize = 256 << 10;
+/// Bytes of the pieces that a part is made of: a buffer that grew to a part would be copied again and again, into memory
+/// that is new each time.
+const PIECE_BYTES: usize = 256 << 10;
 /// Rows of a batch that is read.
 pub(crate) const BATCH_ROWS: usize = 32 * 1024;
 
@@ -32,22 +33,25 @@ pub(crate) const BATCH_ROWS: usize = 32 * 1024;
 struct Upload {
     writer: BufWriter,
     handle: Handle,
-    part: Vec<u8>,
+    piece: Vec<u8>,
 }
 
 impl Upload {
     fn send(&mut self) -> std::io::Result<()> {
-        let part = Bytes::from(std::mem::take(&mut self.part));
-        self.handle.block_on(self.writer.put(part)).map_err(std::io::Error::other)
+        let piece = Bytes::from(std::mem::take(&mut self.piece));
+        self.handle.block_on(self.writer.put(piece)).map_err(std::io::Error::other)
     }
 }
 
 impl Write for Upload {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.part.extend_from_slice(bytes);
-        if self.part.len() >= PART_BYTES {
+        if self.piece.len() + bytes.len() > PIECE_BYTES && !self.piece.is_empty() {
             self.send()?;
         }
+        if self.piece.capacity() == 0 {
+            self.piece.reserve_exact(PIECE_BYTES.max(bytes.len()));
+        }
+        self.piece.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -68,7 +72,7 @@ pub(crate) struct Written {
 impl FileWriter {
     pub(crate) fn create(store: Arc<dyn ObjectStore>, path: &str, schema: &SchemaRef, handle: Handle) -> Result<Self> {
         let writer = BufWriter::with_capacity(store, Path::from(path), PART_BYTES);
-        let upload = Upload { writer, handle, part: Vec::with_capacity(SMALL_PART_BYTES) };
+        let upload = Upload { writer, handle, piece: vec![] };
         Ok(Self(lode_encode::FileWriter::new(upload, schema.clone())?))
     }
 

@@ -47,18 +47,28 @@ pub async fn keep(lake: &Lake, plan: &EpochPlan, job: &JobRecord) -> Result<(), 
     if !job.events.is_empty() {
         artifacts.push(Artifact::text("events", "cluster", serde_json::to_string(&job.events)?));
     }
-    if !artifacts.is_empty() {
-        let rows = to_batch(&plan.run_id, plan.epoch, &artifacts)?;
-        append_run_rows(lake, &PLAN_ARTIFACTS, rows, &plan.run_id, &app("plan_artifacts")).await?;
-    }
-    append_run_rows(lake, &RUN_STAGES, stages(plan, job)?, &plan.run_id, &app("run_stages")).await?;
-    let load = plan.tasks.iter().map(|shard| manifest::load(lake, &plan.run_id, plan.epoch, shard)).collect::<Vec<_>>();
-    let manifests: Vec<Option<Manifest>> = stream::iter(load).buffered(READS).try_collect().await?;
-    let manifests: Vec<Manifest> = manifests.into_iter().flatten().collect();
-    if !manifests.is_empty() {
-        append_run_rows(lake, &RUN_TASKS, tasks(plan, &manifests)?, &plan.run_id, &app("run_tasks")).await?;
-    }
-    Ok(())
+    let keep_artifacts = async {
+        if !artifacts.is_empty() {
+            let rows = to_batch(&plan.run_id, plan.epoch, &artifacts)?;
+            append_run_rows(lake, &PLAN_ARTIFACTS, rows, &plan.run_id, &app("plan_artifacts")).await?;
+        }
+        Ok(())
+    };
+    let keep_stages = async {
+        append_run_rows(lake, &RUN_STAGES, stages(plan, job)?, &plan.run_id, &app("run_stages")).await?;
+        Ok(())
+    };
+    let keep_tasks = async {
+        let load = plan.tasks.iter().map(|shard| manifest::load(lake, &plan.run_id, plan.epoch, shard));
+        let load = load.collect::<Vec<_>>();
+        let manifests: Vec<Option<Manifest>> = stream::iter(load).buffered(READS).try_collect().await?;
+        let manifests: Vec<Manifest> = manifests.into_iter().flatten().collect();
+        if !manifests.is_empty() {
+            append_run_rows(lake, &RUN_TASKS, tasks(plan, &manifests)?, &plan.run_id, &app("run_tasks")).await?;
+        }
+        Ok::<_, RecordError>(())
+    };
+    tokio::try_join!(keep_artifacts, keep_stages, keep_tasks).map(|_| ())
 }
 
 fn stages(plan: &EpochPlan, job: &JobRecord) -> Result<RecordBatch, RecordError> {

@@ -37,7 +37,9 @@ impl Slots {
 /// Slots that tasks of these jobs hold, by executor.
 async fn held(jobs: &HashMap<JobId, JobInfoCache>) -> BTreeMap<String, u32> {
     let mut held = BTreeMap::new();
-    for job in jobs.values() {
+    let mut jobs: Vec<_> = jobs.iter().collect();
+    jobs.sort_by(|a, b| a.0.cmp(b.0));
+    for (_, job) in jobs {
         let graph = job.execution_graph.read().await;
         for task in graph.running_tasks() {
             let slots = graph.task_vcores(task.stage_id, task.task_id).unwrap_or(1);

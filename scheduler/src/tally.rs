@@ -106,7 +106,7 @@ mod tests {
 
     fn report(job: &str, task: u32, rows: u64) -> TaskStatus {
         let named = |name: &str, value| operator_metric::Metric::Count(NamedCount { name: name.into(), value });
-        let metric = |metric| OperatorMetric { metric: Some(metric), partition: Some(0), ..OperatorMetric::default() };
+        let metric = |metric| OperatorMetric { metric: Some(metric), partition: Some(0) };
         let first = vec![metric(operator_metric::Metric::OutputRows(rows)), metric(named("visits", 1))];
         TaskStatus {
             job_id: job.into(),

@@ -58,7 +58,7 @@ impl Node {
 
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
-        ended(&mut self.child, || format!("{} ends", self.name))
+        end_of(&mut self.child, || format!("{} ends", self.name))
     }
 
     /// Whether it has ended.
@@ -201,7 +201,7 @@ fn scheduler(home: &Path, number: usize, port: u16, environment: &[(String, Stri
 
 /// Waits for the end of a child, which must come within the time that tests wait for anything.
 #[track_caller]
-pub fn ended(child: &mut Child, what: impl Fn() -> String) -> ExitStatus {
+pub fn end_of(child: &mut Child, what: impl Fn() -> String) -> ExitStatus {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(status) = child.try_wait().expect("it is a child") {

@@ -7,7 +7,7 @@
 use std::process::{Command, Stdio};
 
 use lode_lake::fault;
-use lode_tests::cluster::{Cluster, Node, ended, until};
+use lode_tests::cluster::{Cluster, Node, end_of, until};
 use lode_tests::command::Output;
 use lode_tests::lake::Lake;
 use lode_tests::repo::Repo;
@@ -149,7 +149,7 @@ impl World {
                 cluster.executors[0].signal(libc::SIGCONT);
             }
         }
-        let status = ended(&mut client, || format!("{what}: the client ends\n{}", cluster.logs()));
+        let status = end_of(&mut client, || format!("{what}: the client ends\n{}", cluster.logs()));
         // Where nothing was taken away that a client needs, it has waited for a committed run.
         let unharmed =
             matches!(fault, Fault::Kill | Fault::KillAll | Fault::ScaleDown | Fault::ScaleUp | Fault::Zombie);
@@ -263,7 +263,7 @@ fn a_file_that_kills_executors_is_isolated() {
         }
         client.try_wait().expect("it is a child").is_some()
     });
-    let status = ended(&mut client, || format!("the client ends\n{}", cluster.logs()));
+    let status = end_of(&mut client, || format!("the client ends\n{}", cluster.logs()));
     assert!(status.success(), "{}", cluster.logs());
     assert_eq!(lost, 4, "two attempts to notice, two to find the file");
     let held = lake.tables().texts("SELECT DISTINCT path || ' ' || limit_name AS held FROM quarantine");

@@ -161,8 +161,8 @@ fn start(cli: Cli) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::new("can't start the runtime", e))?;
     let outcome = runtime.block_on(run(cli.command));
-    // Tasks that were left behind must not hold the process up.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    // Tasks that were left behind must not hold the process up, nor idle threads that are told to end.
+    runtime.shutdown_background();
     outcome
 }
 

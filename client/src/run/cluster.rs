@@ -1,7 +1,7 @@
 //! Where jobs run: on a cluster inside this process, or on that of a scheduler elsewhere.
 
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
@@ -14,6 +14,7 @@ use lode_executor::host::{Listener, LocalHost};
 use lode_executor::node::{codecs, executor_options};
 use lode_executor::wire::{Codecs, Wire};
 use lode_plan::host::HostHandle;
+use lode_plan::inputs::RunRequest;
 use lode_plan::session::session_state;
 use lode_scheduler::api::JobView;
 use lode_scheduler::capture::JobRecord;
@@ -125,11 +126,25 @@ impl Cluster {
         }
     }
 
+    /// Has the workers of this process start, beside whatever the caller does: for work that is sure to come.
+    pub fn prepare(&self, request: &RunRequest) {
+        if let Self::Embedded(cluster) = self {
+            cluster.host.prepare(&request.options, &request.limits);
+        }
+    }
+
     /// What the scheduler inside this process saw of the last job of this name, once it is over.
     pub async fn record(&self, name: &str) -> Option<JobRecord> {
         match self {
             Self::Embedded(cluster) => cluster.record(name).await,
             Self::Remote(_) => None,
+        }
+    }
+
+    /// Stops what only running jobs need, which takes a while: to be called beside what comes after the last job.
+    pub async fn retire(&self) {
+        if let Self::Embedded(cluster) = self {
+            cluster.retire().await;
         }
     }
 
@@ -257,7 +272,7 @@ pub enum ClusterError {
 /// A scheduler, an executor and its workers inside this process, on the loopback interface, behind a token of their own.
 pub struct EmbeddedCluster {
     scheduler: SchedulerHandle,
-    executor: ExecutorHandle,
+    executor: Mutex<Option<ExecutorHandle>>,
     host: Arc<LocalHost>,
     codecs: Codecs,
     wire: Wire,
@@ -277,7 +292,7 @@ impl EmbeddedCluster {
         let scheduler = server::start(TcpListener::bind(("127.0.0.1", 0))?, SchedulerOptions::lode(&wire)).await?;
         // One task more than workers: while one writes, another keeps its worker busy.
         let options = executor_options(scheduler.url(), &wire, workers + 1, &handle);
-        let executor = cluster::start(options).await?;
+        let executor = Mutex::new(Some(cluster::start(options).await?));
 
         let config = wire.apply(SessionConfig::new());
         let context = SessionContext::new_with_state(session_state(config, lode_lake::runtime()?, Some(&handle))?);
@@ -304,6 +319,18 @@ impl EmbeddedCluster {
         submit_logical(plan, &self.context, options).await
     }
 
+    /// Stops executor and workers. What the scheduler saw can still be asked for.
+    async fn retire(&self) {
+        let executor = self.executor.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let host = Arc::clone(&self.host);
+        let workers = tokio::task::spawn_blocking(move || host.close());
+        if let Some(executor) = executor {
+            executor.shutdown().await;
+        }
+        // Ending workers does not panic.
+        let _ = workers.await;
+    }
+
     /// What the scheduler saw of the last job of this name, once it is over.
     pub async fn record(&self, name: &str) -> Option<JobRecord> {
         self.scheduler.finished(name, RECORD_TIMEOUT).await
@@ -311,8 +338,7 @@ impl EmbeddedCluster {
 
     /// Stops executor, workers and scheduler.
     pub async fn stop(self) {
-        self.host.close();
-        self.executor.shutdown().await;
+        self.retire().await;
         self.scheduler.shutdown();
     }
 }

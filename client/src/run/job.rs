@@ -69,7 +69,8 @@ impl Job<'_> {
                     return Err(Refusal::new("the run was cancelled", "start a new one").into());
                 }
                 Ended::With(Outcome::Committed { .. }) | Ended::Detached => {
-                    record::keep(self.lake, self.cluster, &epoch, artifacts, durations).await?;
+                    let kept = record::keep(self.lake, self.cluster, &epoch, artifacts, durations);
+                    tokio::join!(kept, self.cluster.retire()).0?;
                     return Ok(ended);
                 }
             }
@@ -94,15 +95,17 @@ impl Job<'_> {
             let rows = commit_run(&epoch.spec, None).await?;
             return Ok((Ended::With(outcome(&[rows])?), vec![]));
         }
+        self.cluster.prepare(self.run.request);
         let plan = job(self.lake, epoch).await?;
-        let artifacts = artifacts::of_plan(&self.cluster.context().state(), "job", &plan).await?;
         let tasks = |done: usize, total: usize| {
             let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
             (progress.tasks_done, progress.tasks_total) = (done as u64, total as u64);
             self.observer.progress(&progress);
         };
         memory::give_back();
-        let ended = self.cluster.run(self.run.run_id, &plan, &tasks).await?;
-        Ok((ended, artifacts))
+        let state = self.cluster.context().state();
+        let (ended, artifacts) =
+            tokio::join!(self.cluster.run(self.run.run_id, &plan, &tasks), artifacts::of_plan(&state, "job", &plan));
+        Ok((ended?, artifacts?))
     }
 }

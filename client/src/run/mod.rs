@@ -163,6 +163,9 @@ impl Run {
         check_origin(&base, &scanned)?;
         let retried = retry::retried(lake, &scanned.repo).await?;
         let asked = run_request(&request, &scanned, retried)?;
+        if base.last.is_none() {
+            cluster.prepare(&asked);
+        }
         // What the scan remembers of every file is on disk by now.
         drop(scanned.cache);
         let inputs = inputs(&asked, scanned.files.into_iter().map(|file| file.meta))?;

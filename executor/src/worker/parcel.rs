@@ -4,19 +4,23 @@
 //! parcel of a process that isn't trusted: it can neither shrink nor change any more.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Read, Seek, Write};
+use std::io::{self, IoSlice, Seek, Write};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 use arrow::buffer::Buffer;
 use bytes::Bytes;
 use memmap2::MmapOptions;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create, sendfile};
+use rustix::io::Errno;
 
 /// The seals of a parcel.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE).union(SealFlags::SEAL);
 /// Arrow's alignment of what is decoded in place.
 const ALIGNMENT: u64 = 64;
+/// Most bytes the kernel copies at once.
+const MAX_COPY: usize = 1 << 30;
 /// Most parts the kernel takes in one write.
 const MAX_PARTS: usize = 1024;
 
@@ -48,14 +52,39 @@ impl Draft {
     }
 
     /// Appends a file from its start, but no more than `most` bytes of it. The kernel copies.
-    pub(super) fn file(&mut self, mut file: &File, most: u64) -> io::Result<Range<u64>> {
-        file.rewind()?;
-        let copied = io::copy(&mut file.take(most), &mut self.file);
+    pub(super) fn file(&mut self, file: &File, most: u64) -> io::Result<Range<u64>> {
+        let mut copied = 0;
+        let result = loop {
+            let mut offset = copied;
+            let wanted = usize::try_from(most - copied).unwrap_or(usize::MAX).min(MAX_COPY);
+            match sendfile(&self.file, file, Some(&mut offset), wanted) {
+                Ok(0) => break Ok(()),
+                Ok(sent) => copied += sent as u64,
+                Err(Errno::INTR) => {}
+                // A file system that can't be copied from in the kernel.
+                Err(Errno::INVAL | Errno::NOSYS) if copied == 0 => break self.read(file, most, &mut copied),
+                Err(error) => break Err(error.into()),
+            }
+        };
         // A failed copy leaves some bytes behind: the next content starts after them.
-        let end = self.file.stream_position()?;
-        let range = self.len..end;
-        self.len = end;
-        copied.map(|_| range)
+        let range = self.extend(copied);
+        result.map(|()| range)
+    }
+
+    fn read(&mut self, file: &File, most: u64, copied: &mut u64) -> io::Result<()> {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let wanted = buffer.len().min(usize::try_from(most - *copied).unwrap_or(usize::MAX));
+            match file.read_at(&mut buffer[..wanted], *copied) {
+                Ok(0) => return Ok(()),
+                Ok(read) => {
+                    self.file.write_all(&buffer[..read])?;
+                    *copied += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Appends Arrow buffers, aligned so that they can be decoded in place.

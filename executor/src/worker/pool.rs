@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -65,10 +66,11 @@ pub struct WorkerPool {
 
 struct Inner {
     config: Arc<PoolConfig>,
-    /// Present until dropped.
-    jobs: Option<Sender<Job>>,
+    /// Present until closed.
+    jobs: Mutex<Option<Sender<Job>>>,
     queue: Arc<Mutex<Receiver<Job>>>,
     load: Arc<Mutex<Load>>,
+    closed: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -89,7 +91,25 @@ impl WorkerPool {
     pub fn new(config: PoolConfig) -> Self {
         let (jobs, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
-        Self { inner: Arc::new(Inner { config: Arc::new(config), jobs: Some(jobs), queue, load: Arc::default() }) }
+        let jobs = Mutex::new(Some(jobs));
+        let (config, load, closed) = (Arc::new(config), Arc::default(), Arc::default());
+        Self { inner: Arc::new(Inner { config, jobs, queue, load, closed }) }
+    }
+
+    /// Starts all workers, beside whatever the caller does: for work that is sure to come. One that does not start is
+    /// started again when it is needed.
+    pub fn prepare(&self) {
+        let mut load = self.inner.load.lock().unwrap_or_else(PoisonError::into_inner);
+        while load.supervisors.len() < self.inner.config.workers.max(1) {
+            let Ok(supervisor) = self.inner.hire(true) else { return };
+            load.supervisors.push(supervisor);
+        }
+    }
+
+    /// Ends the pool, whoever else holds it, and waits for its workers to end, so that what they cost is known. Groups
+    /// that are under way are given up within a moment.
+    pub fn close(&self) {
+        self.inner.close();
     }
 
     /// Extracts a group of files in a worker, in their order: a few megabytes of small files, or one large file.
@@ -110,24 +130,29 @@ impl Inner {
         {
             let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
             if load.supervisors.len() <= load.groups && load.supervisors.len() < self.config.workers.max(1) {
-                load.supervisors.push(self.hire().map_err(WorkerError::system("start a thread"))?);
+                load.supervisors.push(self.hire(false).map_err(WorkerError::system("start a thread"))?);
             }
             load.groups += 1;
         }
         let nobody = || WorkerError::Supervisor("nobody takes groups".into());
-        self.jobs.as_ref().ok_or_else(nobody)?.send(job).map_err(|_| nobody())
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.as_ref().ok_or_else(nobody)?.send(job).map_err(|_| nobody())
     }
 
-    /// Starts a supervisor. It lives until the pool is dropped.
-    fn hire(&self) -> std::io::Result<JoinHandle<()>> {
+    /// Starts a supervisor, which starts its worker at once or for its first group. It lives until the pool is dropped.
+    fn hire(&self, prepared: bool) -> std::io::Result<JoinHandle<()>> {
         let (config, queue, load) = (self.config.clone(), self.queue.clone(), self.load.clone());
+        let closed = self.closed.clone();
         let thread = std::thread::Builder::new().name("lode-supervisor".into());
         thread.spawn(move || {
             let mut supervisor = Supervisor::new(config.clone());
+            if prepared {
+                supervisor.prepare();
+            }
             loop {
                 let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 let Ok(Job { files, reply }) = job else { break };
-                let cancelled = || reply.is_closed();
+                let cancelled = || reply.is_closed() || closed.load(Ordering::Relaxed);
                 let result = catch_unwind(AssertUnwindSafe(|| supervisor.extract(&files, &cancelled)));
                 let result = result.unwrap_or_else(|panic| {
                     supervisor = Supervisor::new(config.clone());
@@ -143,14 +168,20 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
-    /// Waits for the workers to end, so that what they cost is known: a group under way is given up within a moment.
-    fn drop(&mut self) {
-        self.jobs = None;
+impl Inner {
+    fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
         let supervisors = std::mem::take(&mut self.load.lock().unwrap_or_else(PoisonError::into_inner).supervisors);
         for supervisor in supervisors {
             // Panics are caught inside.
             let _ = supervisor.join();
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
     }
 }

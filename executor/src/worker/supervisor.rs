@@ -56,6 +56,11 @@ impl Supervisor {
         Self { config, worker: None, order: None }
     }
 
+    /// Starts the worker for the first group. If that fails, the first group's attempt says why.
+    pub(super) fn prepare(&mut self) {
+        self.worker = Process::start(&self.config).ok();
+    }
+
     /// Extracts a group, whatever it does to workers.
     pub(super) fn extract(&mut self, files: &Files, cancelled: &dyn Fn() -> bool) -> Result<GroupResult, WorkerError> {
         let whole = Part { files: 0..files.len(), fresh: false };
