@@ -55,14 +55,16 @@ fn fill(root: &Path, spec: &CorpusSpec) -> io::Result<()> {
     for package in &spec.packages {
         sources.push((package.replace("==", "-"), unpacked(package)?));
     }
-    let (mut files, mut bytes) = (0, 0);
-    let full =
-        |files, bytes| spec.files.is_some_and(|n| files >= n) || spec.megabytes.is_some_and(|n| bytes >= n * 1_000_000);
+    let mut files = 0;
     for copy in 0.. {
+        let mut bytes = 0;
         for (name, source) in &sources {
             for file in python_files(source)? {
-                if full(files, bytes) {
+                if spec.files.is_some_and(|enough| files >= enough) {
                     return Ok(());
+                }
+                if spec.megabytes.is_some_and(|enough| bytes >= enough * 1_000_000) {
+                    break;
                 }
                 let below = file.strip_prefix(source).map_err(io::Error::other)?;
                 let target = root.join(format!("copy{copy}")).join(name).join(below);
@@ -76,7 +78,7 @@ fn fill(root: &Path, spec: &CorpusSpec) -> io::Result<()> {
                 bytes += content.len() as u64;
             }
         }
-        if spec.files.is_none() {
+        if spec.files.is_none() && copy + 1 >= spec.copies {
             return Ok(());
         }
     }

@@ -25,8 +25,11 @@ pub struct CorpusSpec {
     /// Whether the standard library comes first.
     #[serde(default)]
     pub stdlib: bool,
-    /// Size at which it is full.
+    /// Size at which a copy is full.
     pub megabytes: Option<u64>,
+    /// How often the same files are there, each time below a directory of their own.
+    #[serde(default = "once")]
+    pub copies: usize,
     /// Number of files; the packages are repeated until there are as many.
     pub files: Option<usize>,
 }

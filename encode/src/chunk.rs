@@ -17,8 +17,9 @@ use crate::texts::Texts;
 fn run_lengths(array: &RunArray<Int32Type>) -> impl Iterator<Item = (usize, usize)> {
     let (ends, rows) = (array.run_ends(), array.len());
     let first = if rows == 0 { ends.values().len() } else { ends.get_start_physical_index() };
-    let ends = ends.values().iter().map(move |end| (*end as usize - array.offset()).min(rows));
-    ends.enumerate().skip(first).scan(0, move |start, (at, end)| {
+    let runs = ends.values().iter().enumerate().skip(first);
+    let runs = runs.map(move |(at, end)| (at, (*end as usize - array.offset()).min(rows)));
+    runs.scan(0, move |start, (at, end)| {
         let length = end - *start;
         *start = end;
         (length > 0).then_some((at, length))

@@ -1,7 +1,7 @@
 //! Where jobs run: on a cluster inside this process, or on that of a scheduler elsewhere.
 
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
@@ -141,7 +141,7 @@ impl Cluster {
         }
     }
 
-    /// Stops what only running jobs need, which takes a while: to be called beside what comes after the last job.
+    /// Ends the workers, which takes a while: to be called beside what comes after the last job.
     pub async fn retire(&self) {
         if let Self::Embedded(cluster) = self {
             cluster.retire().await;
@@ -272,7 +272,7 @@ pub enum ClusterError {
 /// A scheduler, an executor and its workers inside this process, on the loopback interface, behind a token of their own.
 pub struct EmbeddedCluster {
     scheduler: SchedulerHandle,
-    executor: Mutex<Option<ExecutorHandle>>,
+    executor: ExecutorHandle,
     host: Arc<LocalHost>,
     codecs: Codecs,
     wire: Wire,
@@ -292,7 +292,7 @@ impl EmbeddedCluster {
         let scheduler = server::start(TcpListener::bind(("127.0.0.1", 0))?, SchedulerOptions::lode(&wire)).await?;
         // One task more than workers: while one writes, another keeps its worker busy.
         let options = executor_options(scheduler.url(), &wire, workers + 1, &handle);
-        let executor = Mutex::new(Some(cluster::start(options).await?));
+        let executor = cluster::start(options).await?;
 
         let config = wire.apply(SessionConfig::new());
         let context = SessionContext::new_with_state(session_state(config, lode_lake::runtime()?, Some(&handle))?);
@@ -319,16 +319,11 @@ impl EmbeddedCluster {
         submit_logical(plan, &self.context, options).await
     }
 
-    /// Stops executor and workers. What the scheduler saw can still be asked for.
+    /// Ends the workers. The executor stays: connections to the lake may live on its runtime.
     async fn retire(&self) {
-        let executor = self.executor.lock().unwrap_or_else(PoisonError::into_inner).take();
         let host = Arc::clone(&self.host);
-        let workers = tokio::task::spawn_blocking(move || host.close());
-        if let Some(executor) = executor {
-            executor.shutdown().await;
-        }
         // Ending workers does not panic.
-        let _ = workers.await;
+        let _ = tokio::task::spawn_blocking(move || host.close()).await;
     }
 
     /// What the scheduler saw of the last job of this name, once it is over.
@@ -339,6 +334,7 @@ impl EmbeddedCluster {
     /// Stops executor, workers and scheduler.
     pub async fn stop(self) {
         self.retire().await;
+        self.executor.shutdown().await;
         self.scheduler.shutdown();
     }
 }
