@@ -15,7 +15,9 @@ use crate::catalog::Dataset;
 use crate::columns::Table;
 use crate::extract::{Diagnostic, LaneRequest, LaneStatus, Session};
 use crate::file::FileMeta;
+use crate::fingerprint::tool;
 use crate::lane::LaneId;
+use crate::language::Language;
 use crate::options::Options;
 use crate::source::Source;
 use crate::ts::TsSession;
@@ -35,7 +37,11 @@ pub fn accepts(file: &FileMeta) -> bool {
 
 /// What the rows depend on.
 pub fn fingerprint(options: &Options) -> String {
-    let views = [crate::ast::fingerprint(options), crate::ts::fingerprint(options), witness::VERSION.into()];
+    let views = [
+        crate::ast::fingerprint(options),
+        crate::ts::fingerprint(options, Language::Python),
+        tool(witness::NAME, witness::VERSION),
+    ];
     format!("{REVISION} {}", views.join("\0"))
 }
 
