@@ -45,6 +45,9 @@ struct Args {
     /// Threads, worker processes or pool processes of every contender.
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(2, usize::from))]
     workers: usize,
+    /// This `lode` instead of a release build of the source that lies here.
+    #[arg(long, value_name = "PROGRAM")]
+    lode: Option<PathBuf>,
     /// Also writes the measurements as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -75,7 +78,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> io::Result<()> {
     let workloads = Workloads::load()?;
     let chosen = workloads.chosen(&args.workload, args.all)?;
-    let contenders = Contenders::build(args.workers)?;
+    let contenders = Contenders::new(args)?;
     let mut report = Report::default();
     for workload in chosen {
         for name in workload.corpora.iter().filter(|name| args.corpus.as_ref().is_none_or(|only| only == *name)) {
@@ -95,29 +98,20 @@ fn run(args: &Args) -> io::Result<()> {
 struct Contenders {
     lode: PathBuf,
     python: PathBuf,
-    workers: String,
+    workers: usize,
 }
 
 impl Contenders {
-    fn build(workers: usize) -> io::Result<Self> {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-        let built = Command::new(cargo)
-            .args(["build", "--release", "--locked", "--bin", "lode"])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .status()?;
-        if !built.success() {
-            return Err(io::Error::other("the release build of lode failed"));
-        }
-        Ok(Self {
-            lode: corpus::target_directory().join("release/lode"),
-            python: corpus::python(),
-            workers: workers.to_string(),
-        })
+    fn new(args: &Args) -> io::Result<Self> {
+        let lode = args.lode.clone().map_or_else(build, Ok)?;
+        Ok(Self { lode, python: corpus::python(), workers: args.workers })
     }
-
     fn compare(&self, workload: &Workload, corpus: &Corpus, repeat: usize, report: &mut Report) -> io::Result<()> {
-        let lode = best(repeat, |out| Ok(self.lode(workload, corpus, out)))?;
+        let lode = best(repeat, |out| self.lode(workload, corpus, out))?;
         report.row("lode", corpus, &lode, None);
+        if let Some(asked) = workload.asked {
+            report.asked(asked, self.workers, corpus, &lode);
+        }
         if workload.ceiling {
             for (name, general) in [("ceiling", false), ("general writer", true)] {
                 let ceiling = best(repeat, |out| self.ceiling(workload, corpus, out, general))?;
@@ -133,18 +127,21 @@ impl Contenders {
     }
 
     /// `lode extract` into a lake, which may be new.
-    fn lode(&self, workload: &Workload, corpus: &Corpus, out: &Path) -> Command {
+    fn lode(&self, workload: &Workload, corpus: &Corpus, out: &Path) -> io::Result<Command> {
         let mut command = Command::new(&self.lode);
         command.arg("extract").arg(&corpus.root).arg("--lake").arg(out.join("lake"));
-        command.args(["--repo", "bench", "--output", "json", "--workers", &self.workers]);
-        command.args(["--datasets", &workload.datasets.join(",")]);
-        command
+        command.args(["--repo", "bench", "--output", "json", "--workers", &self.workers.to_string()]);
+        command.args(["--datasets", &workload.datasets()?.join(",")]);
+        if workload.interpreter {
+            command.arg("--python").arg(&self.python);
+        }
+        Ok(command)
     }
 
     fn ceiling(&self, workload: &Workload, corpus: &Corpus, out: &Path, general: bool) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("ceiling").arg(&corpus.root).arg(out.join("parquet"));
-        command.args(["--threads", &self.workers, "--datasets", &workload.datasets.join(",")]);
+        command.args(["--threads", &self.workers.to_string(), "--datasets", &workload.datasets()?.join(",")]);
         command.args(general.then_some("--general"));
         Ok(command)
     }
@@ -152,8 +149,21 @@ impl Contenders {
     fn peer(&self, corpus: &Corpus, out: &Path) -> Command {
         let mut command = Command::new(&self.python);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/src/peer.py"));
-        command.arg(&corpus.root).arg(out.join("table")).arg(&self.workers);
+        command.arg(&corpus.root).arg(out.join("table")).arg(self.workers.to_string());
         command
+    }
+}
+
+/// Builds `lode` as it ships.
+fn build() -> io::Result<PathBuf> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--release", "--locked", "--bin", "lode"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status()?;
+    match built.success() {
+        true => Ok(corpus::target_directory().join("release/lode")),
+        false => Err(io::Error::other("the release build of lode failed")),
     }
 }
 

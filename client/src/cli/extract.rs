@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::cluster::ClusterArgs;
 use super::values::{Bytes, FailOn};
-use super::{Exit, Failure, LakeArg, Outcome, Output, datasets, text};
+use super::{Exit, Failure, LakeArg, Outcome, Output, datasets, interpreters, text};
 use crate::report::{Phase, Progress, RunError, RunObserver, RunState, RunSummary, observer};
 use crate::run::{self, ExtractRequest, Place, Source};
 
@@ -220,20 +220,7 @@ impl ExtractArgs {
             (false, None) => chosen.extend(names),
             (false, Some(_)) => {}
         }
-        let mut found: Vec<Interpreter> = vec![];
-        for program in &self.pythons {
-            let interpreter =
-                interpreter::resolve(program).map_err(|error| Failure::usage(error.to_string()).hint(error.hint()))?;
-            if let Some(same) = found.iter().find(|known| known.version == interpreter.version) {
-                return Err(Failure::usage(format!(
-                    "`{}` and `{program}` are both Python {}",
-                    same.program, same.version
-                )));
-            }
-            found.push(interpreter);
-        }
-        found.sort_by(|a, b| (a.magic, &a.version).cmp(&(b.magic, &b.version)));
-        Ok(found)
+        interpreters::resolve(&self.pythons)
     }
 }
 
