@@ -125,7 +125,7 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == worker::ARGUMENT) {
         worker::worker_main();
     }
-    crate::memory::give_back_soon();
+    crate::memory::give_back();
     run(std::env::args_os())
 }
 

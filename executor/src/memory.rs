@@ -1,16 +1,21 @@
 //! How the allocator treats memory that is not used any more.
 
+use std::ffi::c_long;
+
 /// Position of `purge_delay` among the options of mimalloc 3 (`mi_option_e` in `mimalloc.h`).
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
-/// Milliseconds.
-const SOON: std::ffi::c_long = 1;
+/// Milliseconds; for the larger part of the memory mimalloc waits ten times as long.
+const SOON: c_long = 50;
 
-/// Has this process give freed memory back to the system soon, for a process whose threads need much in turn and little
-/// each: planners and sinks. By default mimalloc waits longer than most runs take, and what a process holds then grows
-/// with the repository. Workers keep the default, as they need again what they free.
-pub fn give_back_soon() {
-    // SAFETY: the option exists in the pinned major version, and may be set at any time.
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, SOON) }
+/// Gives back to the system what this process freed, and has it do so soon from now on: for the time when tasks run, whose
+/// threads need much in turn and little each. By default mimalloc waits longer than most runs take, and what a process
+/// holds grows with the repository. Workers keep the default, as they need again what they free.
+pub fn give_back() {
+    // SAFETY: the option exists in the pinned major version, and both calls may be made at any time.
+    unsafe {
+        libmimalloc_sys::mi_option_set(PURGE_DELAY, SOON);
+        libmimalloc_sys::mi_collect(true);
+    }
 }
 
 #[cfg(test)]
@@ -22,7 +27,7 @@ mod tests {
         // SAFETY: options may be read at any time.
         let delay = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
         assert!([10, 1000].contains(&delay()), "the default of `purge_delay`: {}", delay());
-        give_back_soon();
+        give_back();
         assert_eq!(delay(), SOON);
     }
 }

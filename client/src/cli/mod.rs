@@ -20,7 +20,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use lode_executor::{memory, worker};
+use lode_executor::worker;
 use lode_lake::Lake;
 use tracing_subscriber::EnvFilter;
 
@@ -131,7 +131,6 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == worker::ARGUMENT) {
         worker::worker_main();
     }
-    memory::give_back_soon();
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {

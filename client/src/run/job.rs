@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use lode_executor::memory;
 use lode_lake::base::Base;
 use lode_lake::plan::EpochPlan;
 use lode_lake::store::Lake;
@@ -100,6 +101,7 @@ impl Job<'_> {
             (progress.tasks_done, progress.tasks_total) = (done as u64, total as u64);
             self.observer.progress(&progress);
         };
+        memory::give_back();
         let ended = self.cluster.run(self.run.run_id, &plan, &tasks).await?;
         Ok((ended, artifacts))
     }
