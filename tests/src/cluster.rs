@@ -142,10 +142,15 @@ impl Cluster {
 
     /// Starts another executor with these variables; empty ones count as none.
     pub fn add_executor(&mut self, variables: &[(&str, &str)]) {
+        self.add_executor_of(1, variables);
+    }
+
+    /// Adds an executor with so many tasks at a time.
+    pub fn add_executor_of(&mut self, tasks: usize, variables: &[(&str, &str)]) {
         let name = format!("executor-{}", self.started);
         self.started += 1;
         let mut command = program("executor", &self.environment);
-        command.args(["--scheduler", &self.address(), "--tasks", "1", "--heartbeat-seconds", "1"]);
+        command.args(["--scheduler", &self.address(), "--tasks", &tasks.to_string(), "--heartbeat-seconds", "1"]);
         command.args(["--drain-seconds", "5", "--log-format", "json"]);
         command.envs(variables.iter().filter(|(_, value)| !value.is_empty()).copied());
         self.executors.push(Node::start(&name, self.home.path(), command));
