@@ -49,11 +49,12 @@ pub fn accepts(file: &FileMeta) -> bool {
 pub fn fingerprint(options: &Options) -> String {
     let mut views = vec![
         crate::ast::fingerprint(options),
+        // Nothing that is compared depends on the package root.
+        crate::cst::fingerprint(options, ""),
         crate::symtable::fingerprint(options),
         crate::ts::fingerprint(options, Language::Python),
         tool(witness::NAME, witness::VERSION),
     ];
-    views.extend(LaneId::Cst.variants(options).iter().map(|root| crate::cst::fingerprint(options, root)));
     if !options.interpreters.is_empty() {
         views.push(crate::bytecode::fingerprint(options));
     }
