@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, DictionaryArray, Int32Array, Int64Array, ListArray,
-    RecordBatch, StringArray, UInt16Array, UInt32Array,
+    ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    UInt16Array, UInt32Array,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
@@ -121,20 +121,15 @@ fn renew<T>(values: &mut Vec<T>) -> Vec<T> {
     std::mem::replace(values, room)
 }
 
-/// Which rows have a value.
-#[derive(Debug)]
-struct Validity(BooleanBufferBuilder);
-
-impl Default for Validity {
-    fn default() -> Self {
-        Self(BooleanBufferBuilder::new(0))
-    }
-}
+/// Which rows have a value: a byte each while they are pushed, as setting single bits costs more than packing them at
+/// the end.
+#[derive(Debug, Default)]
+struct Validity(Vec<bool>);
 
 impl Validity {
     #[inline]
     fn push(&mut self, valid: bool) {
-        self.0.append(valid);
+        self.0.push(valid);
     }
 
     fn truncate(&mut self, rows: usize) {
@@ -142,7 +137,8 @@ impl Validity {
     }
 
     fn finish(&mut self) -> Option<NullBuffer> {
-        Some(NullBuffer::new(self.0.finish())).filter(|nulls| nulls.null_count() > 0)
+        let valid = renew(&mut self.0);
+        valid.contains(&false).then(|| NullBuffer::new(BooleanBuffer::from(valid)))
     }
 }
 
