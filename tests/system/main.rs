@@ -3,6 +3,7 @@
 // Clippy knows test functions, not what they share.
 #![allow(clippy::unwrap_used)]
 
+mod agreement;
 mod bad_input;
 mod changes;
 mod chaos;

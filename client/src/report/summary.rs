@@ -6,6 +6,8 @@ use std::fmt::Write;
 use lode_lake::manifest::FileCounts;
 use serde::{Deserialize, Serialize};
 
+use super::AgreementRate;
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,6 +64,9 @@ pub struct RunSummary {
     pub peak_rss_bytes: u64,
     /// Version of every table after the run.
     pub tables: BTreeMap<String, i64>,
+    /// How far views of its Python files agree; with `agreement_counts` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<AgreementRate>,
     /// What a person should know.
     pub warnings: Vec<String>,
     /// Why the run did not commit.
@@ -88,6 +93,7 @@ impl RunSummary {
             core_seconds: 0.0,
             peak_rss_bytes: 0,
             tables: BTreeMap::new(),
+            agreement: None,
             warnings: vec![],
             error: None,
             hint: None,
@@ -147,6 +153,9 @@ impl RunSummary {
                 written => writeln!(out, "  {:>13} written", count_i(written))?,
             }
         }
+        if let Some(agreement) = &self.agreement {
+            writeln!(out, "{:<11} {}", "agreement", agreement.to_text())?;
+        }
         for warning in &self.warnings {
             writeln!(out, "{:<11} {warning}", "warning")?;
         }
@@ -162,7 +171,7 @@ impl RunSummary {
     }
 }
 
-fn count_i(n: i64) -> String {
+pub(super) fn count_i(n: i64) -> String {
     count(u64::try_from(n).unwrap_or(0))
 }
 

@@ -1,5 +1,6 @@
 //! A run, from a repository to committed tables: scan, plan, submit, follow, report.
 
+mod agreement;
 mod cluster;
 mod job;
 mod record;
@@ -270,6 +271,14 @@ impl Run {
         summary.rows_written = serde_json::from_value(run.rows_written)?;
         summary.bytes = run.bytes.max(0) as u64;
         summary.tables = run.table_versions;
+        let is_filled = run.datasets.iter().any(|dataset| dataset == agreement::COUNTS);
+        if is_filled && summary.rows.contains_key(agreement::COUNTS) {
+            // The run is committed; a rate that can't be read does not change that.
+            match agreement::rate(lake, &self.run_id, &run.repo).await {
+                Ok(rate) => self.summary.agreement = Some(rate),
+                Err(error) => self.warn(&format!("the rate of agreement can't be read: {}", chain(&error))),
+            }
+        }
         Ok(())
     }
 

@@ -10,8 +10,8 @@ mod table;
 mod tests;
 mod text;
 
-use arrow::array::{ArrayRef, BooleanBufferBuilder};
-use arrow::buffer::NullBuffer;
+use arrow::array::ArrayRef;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 
 use crate::catalog::ColumnType;
 use dictionary::{Dictionary, Statics, Texts};
@@ -168,20 +168,15 @@ impl<V: Values> Builder for Optional<V> {
     }
 }
 
-/// Which rows have a value.
-#[derive(Debug)]
-struct Validity(BooleanBufferBuilder);
-
-impl Default for Validity {
-    fn default() -> Self {
-        Self(BooleanBufferBuilder::new(0))
-    }
-}
+/// Which rows have a value: a byte each while they are pushed, as setting single bits costs more than packing them at
+/// the end.
+#[derive(Debug, Default)]
+struct Validity(Vec<bool>);
 
 impl Validity {
     #[inline]
     fn push(&mut self, valid: bool) {
-        self.0.append(valid);
+        self.0.push(valid);
     }
 
     fn truncate(&mut self, rows: usize) {
@@ -189,7 +184,8 @@ impl Validity {
     }
 
     fn finish(&mut self) -> Option<NullBuffer> {
-        Some(NullBuffer::new(self.0.finish())).filter(|nulls| nulls.null_count() > 0)
+        let valid = renew(&mut self.0);
+        valid.contains(&false).then(|| NullBuffer::new(BooleanBuffer::from(valid)))
     }
 }
 
