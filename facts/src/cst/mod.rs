@@ -28,7 +28,7 @@ use crate::file::{FileKind, FileMeta};
 use crate::lane::LaneId;
 use crate::language::Language;
 use crate::options::Options;
-use crate::python::{PARSER_VERSION, PythonError};
+use crate::python::{FRONT_END, PythonError};
 use crate::source::Source;
 use manifest::LIBCST_VERSION;
 use names::{ModuleName, QualifiedNames};
@@ -67,7 +67,7 @@ pub fn accepts(file: &FileMeta) -> bool {
 pub fn fingerprint(options: &Options) -> String {
     let Options { python_version, package_roots, max_docstring_bytes, max_expression_bytes, .. } = options;
     format!(
-        "{REVISION} {PARSER_VERSION} libcst {LIBCST_VERSION} python {python_version} \
+        "{REVISION} {FRONT_END} libcst {LIBCST_VERSION} python {python_version} \
          docstring {max_docstring_bytes} expression {max_expression_bytes} roots {package_roots:?}"
     )
 }

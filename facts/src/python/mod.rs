@@ -29,6 +29,10 @@ pub const MAX_DEPTH: usize = 10_000;
 /// Version of the parser, for fingerprints.
 pub const PARSER_VERSION: &str = "ruff_python_parser 0.0.10";
 
+/// What the front end adds to the fingerprints of its lanes: parser, and a revision that is raised by hand whenever a
+/// file is decoded or refused otherwise than before.
+pub(crate) const FRONT_END: &str = "ruff_python_parser 0.0.10 front end 2";
+
 /// Why a file has no tree, in the terms of the exception CPython raises.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{error_type}: {message}")]
@@ -65,7 +69,7 @@ impl<'a> PythonModule<'a> {
     /// # Errors
     /// Where CPython would refuse the file, or where its encoding is not supported.
     pub fn parse(bytes: &'a [u8], version: Version) -> Result<Self, PythonError> {
-        let decoded = decode(bytes).map_err(|error| refusal::of_decoder(error, version))?;
+        let decoded = decode(bytes).map_err(|error| refusal::of_decoder(bytes, error, version))?;
         if nesting::braces_exceed_limit(&decoded.text) {
             return Err(nesting::too_many_brackets());
         }
@@ -88,7 +92,7 @@ impl<'a> PythonModule<'a> {
 
     fn parser_error(&self) -> Option<(TextRange, PythonError)> {
         if let Some(error) = self.tree.errors().first() {
-            return Some(refusal::of_parser(self.text(), error));
+            return Some(refusal::of_parser(self.text(), self.tokens(), error));
         }
         let error = self.tree.unsupported_syntax_errors().first()?;
         Some((error.range(), PythonError::new("SyntaxError", error.to_string(), None)))
