@@ -7,7 +7,7 @@ use std::error::Error;
 use std::time::Duration;
 
 pub use progress::{Lines, Quiet, Terminal, observer};
-pub use summary::{RunState, RunSummary};
+pub use summary::{PythonChoice, RunState, RunSummary};
 pub(crate) use summary::{bytes, count};
 
 /// Where a run is.
