@@ -145,7 +145,10 @@ fn the_project_says_which_python_it_is() {
     let refused = |lake: &Lake| lake.tables().texts("SELECT path FROM ast_errors ORDER BY path");
     let lake = Lake::default();
     let said = lake.try_extract(&repo, &[]).ok();
-    assert!(said.stdout.contains(r#"python      3.11: the project requires ">=3.9,<3.12" in pyproject.toml"#), "{said}");
+    assert!(
+        said.stdout.contains(r#"python      3.11: the project requires ">=3.9,<3.12" in pyproject.toml"#),
+        "{said}"
+    );
     assert_eq!(refused(&lake), ["a.py"], "3.11 knows no type parameters");
     lake.assert_same_facts(&Lake::of(&repo, &["--python-version", "3.11"]));
 

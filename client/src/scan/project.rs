@@ -167,17 +167,22 @@ mod tests {
 
     #[test]
     fn pyproject_speaks_before_setup_cfg() {
-        let setup = ("setup.cfg", "[metadata]\nname = x\n[options]\nzip_safe = no\npython_requires =\n  >=3.8\n  ,<3.10\n\n[x]");
+        let setup = (
+            "setup.cfg",
+            "[metadata]\nname = x\n[options]\nzip_safe = no\npython_requires =\n  >=3.8\n  ,<3.10\n\n[x]",
+        );
         let of = |files: &[(&str, &str)]| {
             let (found, warnings) = read(files);
             assert_eq!(warnings, [""; 0]);
             found.map(|found| (found.file, found.specifiers.clone(), found.version().map(|v| v.to_string())))
         };
-        let expected = |file, specifiers: &str, version: &str| Some((file, specifiers.to_owned(), Some(version.into())));
+        let expected =
+            |file, specifiers: &str, version: &str| Some((file, specifiers.to_owned(), Some(version.into())));
         assert_eq!(of(&[setup]).map(|found| (found.0, found.2)), Some(("setup.cfg", Some("3.9".into()))));
         let project = ("pyproject.toml", "[project]\nname = 'x'\nrequires-python = '<3.13'");
         assert_eq!(of(&[setup, project]), expected("pyproject.toml", "<3.13", "3.12"));
-        let silent = ("pyproject.toml", "[build-system]\nrequires = ['setuptools']\n[project]\ndynamic = ['requires-python']");
+        let silent =
+            ("pyproject.toml", "[build-system]\nrequires = ['setuptools']\n[project]\ndynamic = ['requires-python']");
         assert_eq!(of(&[silent, setup]).map(|found| found.0), Some("setup.cfg"));
         assert_eq!(of(&[silent]), None);
         for other in [
