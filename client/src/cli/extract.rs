@@ -85,7 +85,10 @@ pub(super) struct ExtractArgs {
     /// Datasets to fill: names or globs, separated by commas [default: see `lode tables`]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     datasets: Vec<String>,
-    /// Version of Python to read files as, 3.8 to 3.14 [default: 3.13]
+    /// Version of Python to read files as, 3.8 to 3.14 [default: what the repository requires, else 3.13]
+    ///
+    /// Of the versions that requires-python in the repository's pyproject.toml admits, or python_requires in its
+    /// setup.cfg, the newest up to 3.13 is taken, else the oldest. The summary says so.
     #[arg(long, value_name = "VERSION")]
     python_version: Option<Version>,
     /// Directory below the repository's root from which Python modules are named; can be repeated [default: the root]
@@ -166,9 +169,8 @@ enum Blobs {
 impl ExtractArgs {
     fn request(&self, detach: bool) -> Result<ExtractRequest, Failure> {
         let mut chosen = datasets::select(&self.datasets)?;
-        let python_version = self.python_version.unwrap_or_default();
         let package_roots = self.package_root.clone();
-        let mut options = Options { python_version, package_roots, ..Options::default() };
+        let mut options = Options { package_roots, ..Options::default() };
         if let Some(blobs) = self.blobs {
             options.blob_text = blobs != Blobs::Bytes;
             options.blob_bytes = blobs != Blobs::Text;
@@ -195,6 +197,7 @@ impl ExtractArgs {
             place: self.work.place(&self.cluster, detach)?,
             source: self.source.clone(),
             shards: self.shards,
+            python_version: self.python_version,
             options,
             limits: Limits {
                 file_bytes: limit(self.limits.max_file_bytes, defaults.file_bytes),

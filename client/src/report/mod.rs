@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use agreement::{Agreed, AgreementRate};
 pub use progress::{Lines, Quiet, Terminal, observer};
-pub use summary::{RunState, RunSummary};
+pub use summary::{PythonChoice, RunState, RunSummary};
 pub(crate) use summary::{bytes, count};
 
 /// Where a run is.

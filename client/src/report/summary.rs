@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use lode_facts::python::Version;
 use lode_lake::manifest::FileCounts;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,15 @@ impl RunState {
     }
 }
 
+/// The version of Python that a project's files are read as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PythonChoice {
+    /// The version.
+    pub version: Version,
+    /// What the project says: `requires ">=3.9" in pyproject.toml`.
+    pub source: String,
+}
+
 /// The summary of a run: with `--output json`, the one object on stdout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
@@ -67,6 +77,9 @@ pub struct RunSummary {
     /// How far views of its Python files agree; with `agreement_counts` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<AgreementRate>,
+    /// The version of Python that files are read as, if the project decided it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<PythonChoice>,
     /// What a person should know.
     pub warnings: Vec<String>,
     /// Why the run did not commit.
@@ -94,6 +107,7 @@ impl RunSummary {
             peak_rss_bytes: 0,
             tables: BTreeMap::new(),
             agreement: None,
+            python: None,
             warnings: vec![],
             error: None,
             hint: None,
@@ -155,6 +169,9 @@ impl RunSummary {
         }
         if let Some(agreement) = &self.agreement {
             writeln!(out, "{:<11} {}", "agreement", agreement.to_text())?;
+        }
+        if let Some(PythonChoice { version, source }) = &self.python {
+            writeln!(out, "{:<11} {version}: the project {source}", "python")?;
         }
         for warning in &self.warnings {
             writeln!(out, "{:<11} {warning}", "warning")?;
@@ -244,6 +261,8 @@ mod tests {
         summary.rows_written.insert("ast_nodes".into(), 300);
         summary.bytes = 4_200;
         summary.elapsed_ms = 320;
+        let source = "requires \">=3.9\" in pyproject.toml".into();
+        summary.python = Some(PythonChoice { version: Version::Py313, source });
         insta::assert_snapshot!(summary.to_text("lake"), @r"
         committed   0198  (demo #2)
         files       12 scanned, 2 extracted, 9 unchanged, 1 skipped
@@ -251,6 +270,7 @@ mod tests {
         rows        300 written, 1,212 in the snapshot
           ast_nodes           1,200            300 written
           repo_files             12
+        python      3.13: the project requires ">=3.9" in pyproject.toml
         next        lode tables --lake lake
         ");
     }

@@ -47,7 +47,7 @@ pub fn parses() -> u64 {
 
 /// Raised by hand whenever files are decoded, refused or parsed in another way: the rows of every lane that reads them
 /// may change.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
 /// What of the front end the rows of a lane depend on.
 pub(crate) fn fingerprint(options: &Options) -> String {
@@ -91,7 +91,7 @@ impl<'a> PythonModule<'a> {
     /// # Errors
     /// Where CPython would refuse the file, or where its encoding is not supported.
     pub fn parse(bytes: &'a [u8], version: Version) -> Result<Self, PythonError> {
-        let decoded = decode(bytes).map_err(|error| refusal::of_decoder(error, version))?;
+        let decoded = decode(bytes).map_err(|error| refusal::of_decoder(bytes, error, version))?;
         if nesting::brackets_exhaust_the_parser(&decoded.text) {
             return Err(nesting::too_many_brackets());
         }
@@ -117,7 +117,7 @@ impl<'a> PythonModule<'a> {
 
     fn parser_error(&self) -> Option<(TextRange, PythonError)> {
         if let Some(error) = self.tree.errors().first() {
-            return Some(refusal::of_parser(self.text(), error));
+            return Some(refusal::of_parser(self.text(), self.tokens(), error));
         }
         let error = self.tree.unsupported_syntax_errors().first()?;
         Some((error.range(), PythonError::new("SyntaxError", error.to_string(), None)))
