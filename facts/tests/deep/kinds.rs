@@ -40,6 +40,13 @@ pub const KINDS: &[Nesting] = &[
     nesting("default", ["def f(x=", "-", "1", "", "): pass\n"]),
     nesting("target", ["a", ".b", "", "", " = 1\n"]),
     nesting("deleted", ["del a", ".b", "", "", "\n"]),
+    // Refused by the grammar: CPython's words depend on what the target is.
+    nesting("refused_target", ["a", "()", "", "", " = 1\n"]),
+    nesting("refused_negation", ["", "-", "a", "", " = 1\n"]),
+    nesting("refused_lambda", ["(", "lambda a=", "1", ": 1", ") = 1\n"]),
+    nesting("refused_augmented", ["a", "()", "", "", " += 1\n"]),
+    nesting("refused_deletion", ["del a", "()", "", "", "\n"]),
+    nesting("refused_loop", ["for a", "()", "", "", " in b: pass\n"]),
     nesting("base", ["class A(b", ".b", "", "", "): pass\n"]),
     nesting("case_value", ["match x:\n case a", ".a", "", "", ": pass\n"]),
     nesting("type_alias", ["type X = ", "-", "1", "", "\n"]),

@@ -5,6 +5,8 @@ use ruff_python_ast::{Expr, Mod, UnaryOp};
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use ruff_text_size::{Ranged, TextRange};
 
+use crate::python::{nesting, tree};
+
 /// What CPython says of a target: `cannot assign to function call`.
 pub(super) fn assigned(text: &str, tokens: &Tokens, target: TextRange) -> String {
     let meant =
@@ -46,12 +48,18 @@ pub(super) fn name(text: &str, range: TextRange) -> &'static str {
     }
 }
 
-/// The expression of a range; none where it is only one inside parentheses.
+/// The expression of a range, without what is below it; none where it is only one inside parentheses.
 fn expression(text: &str, range: TextRange) -> Option<Expr> {
-    let parsed = parse_unchecked(&text[range], ParseOptions::from(Mode::ParenthesizedExpression));
+    let text = &text[range];
+    let parse = || parse_unchecked(text, ParseOptions::from(Mode::ParenthesizedExpression));
+    let parsed = nesting::with_room_for_lambdas(text, parse)?;
+    let is_yield = parsed.tokens().first().is_some_and(|token| token.kind() == TokenKind::Yield);
     match parsed.into_syntax() {
-        Mod::Expression(module) if !text[range].starts_with("yield") => Some(*module.body),
-        _ => None,
+        Mod::Expression(mut module) => {
+            tree::hollow(&mut module.body);
+            (!is_yield).then_some(*module.body)
+        }
+        Mod::Module(_) => None,
     }
 }
 
