@@ -133,39 +133,3 @@ fn a_quiet_run_that_succeeds_says_nothing() {
         repo.write("api/m0.py", format!("x = {}\n", output.stdout.len()));
     }
 }
-
-#[test]
-fn the_project_says_which_python_it_is() {
-    let repo = Repo::of(&[
-        ("pyproject.toml", "[project]\nname = 'x'\nrequires-python = '>=3.9,<3.12'\n"),
-        ("a.py", "def f[T](x: T): return x\n"),
-        ("b.py", "print(f'{f(1)}')\n"),
-        ("c.rs", "fn main() {}\n"),
-    ]);
-    let refused = |lake: &Lake| lake.tables().texts("SELECT path FROM ast_errors ORDER BY path");
-    let lake = Lake::default();
-    let said = lake.try_extract(&repo, &[]).ok();
-    assert!(
-        said.stdout.contains(r#"python      3.11: the project requires ">=3.9,<3.12" in pyproject.toml"#),
-        "{said}"
-    );
-    assert_eq!(refused(&lake), ["a.py"], "3.11 knows no type parameters");
-    lake.assert_same_facts(&Lake::of(&repo, &["--python-version", "3.11"]));
-
-    // The same version by other words: nothing depends on them.
-    repo.write("pyproject.toml", "[project]\nname = 'x'\nrequires-python = '<3.12'\n");
-    let summary = lake.extract(&repo, &[]);
-    assert_eq!([summary.files.extracted, summary.files.unchanged], [1, 3], "{summary:?}");
-
-    // Another version: the Python files are done again, and no other file but the one that changed.
-    repo.write("pyproject.toml", "[project]\nname = 'x'\nrequires-python = '<3.13'\n");
-    let summary = lake.extract(&repo, &[]);
-    assert_eq!([summary.files.extracted, summary.files.unchanged], [3, 1], "{summary:?}");
-    assert_eq!(refused(&lake), [""; 0]);
-    assert_equals_rebuild(&lake, &repo, &[]);
-
-    // What the command says counts more.
-    let summary = lake.extract(&repo, &["--python-version", "3.11"]);
-    assert_eq!([summary.files.extracted, summary.files.unchanged], [2, 2], "{summary:?}");
-    assert_eq!(refused(&lake), ["a.py"]);
-}

@@ -19,6 +19,7 @@ mod isolation;
 mod kills;
 mod licences;
 mod odd_repositories;
+mod python_version;
 mod query;
 mod readers;
 mod replay;
