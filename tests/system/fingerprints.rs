@@ -144,6 +144,12 @@ fn another_package_root_concerns_the_files_below_it() {
     redoes(&both, &run(&["--package-root", "src/gen/"]), &["cst"], &all[1..]);
 }
 
+#[test]
+fn another_form_of_blobs_concerns_every_file() {
+    let all: Vec<&str> = PYTHON.iter().copied().chain(["lib/fast.rs", "notes.txt", "web/main.js"]).collect();
+    redoes(&run(&["--blobs", "text"]), &run(&["--blobs", "bytes"]), &["blobs"], &all);
+}
+
 /// Two interpreters, the older one first.
 fn two_pythons() -> Option<[Python; 2]> {
     let mut found = pythons();
@@ -204,8 +210,8 @@ fn skipped(what: &str) {
 
 #[test]
 fn every_lane_is_in_some_test_here() {
-    let named: BTreeSet<&str> = FRONT.iter().copied().chain(["ts", "bytecode"]).collect();
-    let independent = ["files", "lines", "blobs"];
+    let named: BTreeSet<&str> = FRONT.iter().copied().chain(["ts", "bytecode", "blobs"]).collect();
+    let independent = ["files", "lines"];
     let all: BTreeSet<&str> = LaneId::ALL.into_iter().map(LaneId::name).collect();
     assert_eq!(named.into_iter().chain(independent).collect::<BTreeSet<_>>(), all);
 }

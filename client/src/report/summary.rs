@@ -263,7 +263,7 @@ mod tests {
         summary.elapsed_ms = 320;
         let source = "requires \">=3.9\" in pyproject.toml".into();
         summary.python = Some(PythonChoice { version: Version::Py313, source });
-        insta::assert_snapshot!(summary.to_text("lake"), @r"
+        insta::assert_snapshot!(summary.to_text("lake"), @r#"
         committed   0198  (demo #2)
         files       12 scanned, 2 extracted, 9 unchanged, 1 skipped
         work        4.2 kB in 0.3 s (0.0 core-seconds, peak memory 0 B)
@@ -272,6 +272,6 @@ mod tests {
           repo_files             12
         python      3.13: the project requires ">=3.9" in pyproject.toml
         next        lode tables --lake lake
-        ");
+        "#);
     }
 }
