@@ -91,7 +91,7 @@ fn table(sequences: &Sequences, base: impl Fn(&[u8]) -> Option<String>) -> Strin
                 continue;
             }
             _ if sequence.len() == 4 && same => continue,
-            None if sequence.len() == 4 => Kind::Nothing,
+            None if sequence.len() == 4 || (sequence.len() == 1 && sequence[0] < 0x80) => Kind::Nothing,
             None => continue,
             Some(_) if same => Kind::Same,
             Some(text) if text.chars().count() == 1 => Kind::One,

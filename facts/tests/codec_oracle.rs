@@ -32,6 +32,11 @@ fn decoded(name: &str, sequence: &[u8]) -> Option<String> {
     Some(text[read..].to_owned())
 }
 
+/// Why a file is refused that is nothing but a cookie.
+fn refuses(name: &str) -> Option<String> {
+    decode(format!("#coding:{name}\n").as_bytes()).err().map(|error| error.message)
+}
+
 #[test]
 fn codecs_decode_as_pythons_do() {
     let python = std::env::var("LODE_PYTHON").unwrap_or_else(|_| "python3".into());
@@ -46,9 +51,10 @@ fn codecs_decode_as_pythons_do() {
     for line in BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap) {
         if let Some(names) = line.strip_prefix('=') {
             for alias in names.split(' ') {
-                assert!(decode(format!("#coding:{alias}\n").as_bytes()).is_ok(), "{alias} is a name of {names}");
+                assert!(!refuses(alias).is_some_and(|why| why.contains("encoding")), "{alias} is a name of {names}");
             }
-            name = names.split(' ').next().unwrap().to_owned();
+            // A name that the codec can read itself: cp424 has no `p`.
+            name = names.split(' ').find(|alias| refuses(alias).is_none()).unwrap().to_owned();
             continue;
         }
         let (sequence, text) = line.split_once('\t').unwrap();

@@ -9,7 +9,7 @@
 //! = a1a1-a1fe b0a1-…     sequences that are as the base has them
 //! + 87a1 characters      sequences from this one on, a character each
 //! * 8862 characters      a sequence of several characters
-//! ! 84318236             four bytes that are not as the base has them, and nothing
+//! ! 84318236             a byte below 80, or four bytes that the base has, that stand for nothing
 //! ```
 //!
 //! Single bytes below 80 are ASCII where nothing else is said, other sequences are refused. In characters, `\x0a` and

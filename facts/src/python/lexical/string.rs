@@ -48,13 +48,7 @@ impl Scanner<'_> {
                     escaped_quote |= self.bytes.get(self.at + 1) == Some(&quote);
                     self.at += 2;
                 }
-                b'\n' if !triple => {
-                    let mut found = self.unterminated(start, triple, false);
-                    if escaped_quote && self.version >= Version::Py313 && found.message.starts_with("unterminated") {
-                        found.message.push_str("; perhaps you escaped the end quote?");
-                    }
-                    return Err(found);
-                }
+                b'\n' if !triple => break,
                 byte if byte == quote && (!triple || self.bytes[self.at..].starts_with(&[quote; 3])) => {
                     self.at += if triple { 3 } else { 1 };
                     return Ok(());
@@ -62,8 +56,12 @@ impl Scanner<'_> {
                 _ => self.at += 1,
             }
         }
-        self.at = self.bytes.len();
-        Err(self.unterminated(start, triple, false))
+        self.at = self.at.min(self.bytes.len());
+        let mut found = self.unterminated(start, triple, false);
+        if escaped_quote && !triple && self.version >= Version::Py313 && found.message.starts_with("unterminated") {
+            found.message.push_str("; perhaps you escaped the end quote?");
+        }
+        Err(found)
     }
 
     pub(super) fn unterminated(&self, start: usize, triple: bool, interpolated: bool) -> Found {

@@ -30,6 +30,17 @@ pub(super) fn past_not(tokens: &Tokens, range: TextRange) -> TextRange {
     }
 }
 
+/// The end of a line begins where its comment does.
+pub(super) fn before_comment(tokens: &Tokens, range: TextRange) -> TextRange {
+    let at = tokens.partition_point(|token| token.start() < range.start());
+    match (tokens[..at].last(), tokens.get(at)) {
+        (Some(comment), Some(end)) if comment.kind() == TokenKind::Comment && end.kind() == TokenKind::Newline => {
+            TextRange::new(comment.start(), range.end())
+        }
+        _ => range,
+    }
+}
+
 /// Whether an expression can begin with a token.
 pub(super) fn starts_expression(kind: TokenKind) -> bool {
     use TokenKind as T;

@@ -4,6 +4,7 @@
 //! The order of precedence is that of `Parser/pegen_errors.c`: an error of the tokenizer anywhere in the file, a bracket
 //! that is never closed, then what the parser says.
 
+mod arguments;
 mod context;
 mod target;
 mod words;
@@ -11,7 +12,8 @@ mod words;
 use ruff_python_ast::token::Tokens;
 use ruff_text_size::{TextRange, TextSize};
 
-use self::context::{forgotten_comma, furthest, legacy_statement, past_not};
+use self::arguments::comma_before;
+use self::context::{before_comment, forgotten_comma, furthest, legacy_statement, past_not};
 pub(super) use self::words::of_parser;
 use super::decode::{NULL_BYTES, UTF8};
 use super::lexical::Lexical;
@@ -61,7 +63,10 @@ pub(super) fn verdict(
             return found(start, "invalid syntax. Perhaps you forgot a comma?");
         }
     }
-    Some((past_not(tokens, range), named_by_version(error, version)))
+    if error.message == UNPACKING_ORDER && version >= Version::Py313 {
+        return Some((comma_before(tokens, range), error));
+    }
+    Some((before_comment(tokens, past_not(tokens, range)), named_by_version(error, version)))
 }
 
 /// Where the next token of code begins.
@@ -81,7 +86,13 @@ const UNEXPECTED_INDENT: &str = "unexpected indent";
 /// How it begins where a block is missing.
 const MISSING_BLOCK: &str = "expected an indented block";
 
-/// What CPython says where no rule knows more.
+/// What it says of `f(**a, *b)`.
+const UNPACKING_ORDER: &str = "iterable argument unpacking follows keyword argument unpacking";
+
+/// What it says of `import` alone.
+const NO_NAMES: &str = "Expected one or more names after 'import'";
+
+/// What it says where no rule knows more.
 const GENERIC: &str = "invalid syntax";
 
 /// A decoder's error in the words of a version.
@@ -107,7 +118,7 @@ fn named_by_version(error: PythonError, version: Version) -> PythonError {
         "parameter without a default follows parameter with a default" if version < Version::Py312 => {
             "non-default argument follows default argument"
         }
-        "Expected one or more names after 'import'" if version < Version::Py313 => GENERIC,
+        NO_NAMES if version < Version::Py313 => GENERIC,
         _ => return error,
     };
     PythonError { message: message.into(), ..error }

@@ -4,8 +4,9 @@ use ruff_python_ast::token::{TokenKind, Tokens};
 use ruff_python_parser::{LexicalErrorType, ParseError, ParseErrorType};
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
+use super::arguments::past_arguments;
 use super::context::{enclosing_bracket, starts_expression};
-use super::{GENERIC, Refusal, UNEXPECTED_INDENT, target};
+use super::{GENERIC, NO_NAMES, Refusal, UNEXPECTED_INDENT, UNPACKING_ORDER, target};
 use crate::python::PythonError;
 
 /// A parser's error in CPython's words where it is the same rule.
@@ -44,22 +45,22 @@ pub(in crate::python) fn of_parser(text: &str, tokens: &Tokens, error: &ParseErr
         }
         ParseErrorType::InvalidDeleteTarget => syntax(&format!("cannot delete {}", target::name(text, error.range()))),
         ParseErrorType::InvalidAnnotatedAssignmentTarget => syntax("illegal target for annotation"),
-        ParseErrorType::EmptyImportNames if !text[error.range().start().to_usize()..].starts_with(['\n', ';']) => {
-            syntax(GENERIC)
-        }
-        ParseErrorType::EmptyImportNames => syntax("Expected one or more names after 'import'"),
+        ParseErrorType::EmptyImportNames if !ends_line(tokens, error.range()) => syntax(GENERIC),
+        ParseErrorType::EmptyImportNames => syntax(NO_NAMES),
         ParseErrorType::ParamAfterVarKeywordParam => syntax("arguments cannot follow var-keyword argument"),
         ParseErrorType::NonDefaultParamAfterDefaultParam => {
             syntax("parameter without a default follows parameter with a default")
         }
         ParseErrorType::ExpectedKeywordParam => syntax("named arguments must follow bare *"),
-        ParseErrorType::PositionalAfterKeywordArgument => syntax("positional argument follows keyword argument"),
+        ParseErrorType::PositionalAfterKeywordArgument => {
+            let message = "positional argument follows keyword argument";
+            (past_arguments(tokens, error.range()), PythonError::new("SyntaxError", message, None))
+        }
         ParseErrorType::PositionalAfterKeywordUnpacking => {
-            syntax("positional argument follows keyword argument unpacking")
+            let message = "positional argument follows keyword argument unpacking";
+            (past_arguments(tokens, error.range()), PythonError::new("SyntaxError", message, None))
         }
-        ParseErrorType::InvalidArgumentUnpackingOrder => {
-            syntax("iterable argument unpacking follows keyword argument unpacking")
-        }
+        ParseErrorType::InvalidArgumentUnpackingOrder => syntax(UNPACKING_ORDER),
         ParseErrorType::UnparenthesizedGeneratorExpression => syntax("Generator expression must be parenthesized"),
         ParseErrorType::ExpectedToken { .. }
         | ParseErrorType::ExpectedExpression
@@ -97,6 +98,13 @@ pub(in crate::python) fn of_parser(text: &str, tokens: &Tokens, error: &ParseErr
         },
         other => syntax(&other.to_string()),
     }
+}
+
+/// Whether nothing more is on the line.
+fn ends_line(tokens: &Tokens, error: TextRange) -> bool {
+    let at = tokens.partition_point(|token| token.start() < error.start());
+    let next = tokens[at..].iter().find(|token| !token.kind().is_trivia());
+    next.is_none_or(|token| matches!(token.kind(), TokenKind::Newline | TokenKind::EndOfFile))
 }
 
 /// A dictionary's key without a value: CPython points at the key's last byte.
