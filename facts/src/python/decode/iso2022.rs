@@ -126,6 +126,13 @@ impl Set {
             },
             Self::Latin1 => one(char::from(upper(0)?)),
             Self::Greek => Some((self.table()?.single(upper(0)?)?, 1)),
+            Self::Jisx0213Of2000 | Self::Jisx0213Of2004 if bytes.starts_with(&[0x22, 0x32]) => {
+                Some((Characters::One('~'), 2))
+            }
+            // EUC has JIS X 0212 in the rows that the second plane leaves free.
+            Self::Jisx0213Second if !matches!(first - 0x20, 1 | 3..=5 | 8 | 12..=15 | 78..=94) => None,
+            // In EUC the filler begins a syllable of eight bytes.
+            Self::Ksx1001 if bytes.starts_with(&[0x24, 0x54]) => Some((Characters::One('\u{3164}'), 2)),
             Self::Jisx0212 | Self::Jisx0213Second => Some((self.table()?.shifted_pair(upper(0)?, upper(1)?)?, 2)),
             _ => Some((self.table()?.pair(upper(0)?, upper(1)?)?, 2)),
         }
@@ -172,8 +179,10 @@ impl Iso2022 {
                     b'N' if self.third => {
                         let byte = *bytes.get(at + 2).ok_or(at)?;
                         let set = state.sets[2];
-                        let (characters, _) =
-                            Some(byte).filter(|byte| *byte < 0x80).and_then(|byte| set.first(&[byte])).ok_or(at)?;
+                        if byte >= 0x80 && set != Set::Greek {
+                            return Err(at);
+                        }
+                        let (characters, _) = set.first(&[byte]).ok_or(at)?;
                         at += 3;
                         characters.push(builder, at);
                     }
@@ -208,25 +217,24 @@ impl Iso2022 {
     fn designate(self, bytes: &[u8], state: &mut State) -> Option<usize> {
         /// Longest sequence that is looked at.
         const LONGEST: usize = 16;
-        if self.shifts || !bytes.starts_with(b"\x1b&@") {
-            let length = (1..LONGEST).find(|at| bytes.get(*at).is_some_and(|byte| ends_escape(*byte)))? + 1;
-            let (mark, place, wide) = match (&bytes[1..length], length) {
-                ([b'$', mark], 3) => (*mark, b'(', true),
-                ([place, mark], 3) => (*mark, *place, false),
-                ([b'$', place, mark], 4) => (*mark, *place, true),
-                _ => return None,
-            };
-            let place = match place {
-                b'(' => 0,
-                b')' => 1,
-                b'.' if self.third && !wide => 2,
-                _ => return None,
-            };
-            state.sets[place] = Set::by_mark(mark, wide).filter(|set| *set == Set::Ascii || self.sets.contains(set))?;
-            return Some(length);
-        }
-        let revised = bytes.starts_with(b"\x1b&@\x1b$B");
-        revised.then(|| state.sets[0] = Set::Jisx0208).map(|()| 6)
+        // `&@` names a revision and ends nothing.
+        let from = if !self.shifts && bytes.starts_with(b"\x1b&@") { 3 } else { 1 };
+        let length = (from..LONGEST).find(|at| bytes.get(*at).is_some_and(|byte| ends_escape(*byte)))? + 1;
+        let (mark, place, wide) = match &bytes[1..length] {
+            [b'$', mark] => (*mark, b'(', true),
+            [place, mark] => (*mark, *place, false),
+            [b'$', place, mark] => (*mark, *place, true),
+            [_, _, ESCAPE, b'$', b'B'] if !self.shifts => (b'B', b'(', true),
+            _ => return None,
+        };
+        let place = match place {
+            b'(' => 0,
+            b')' => 1,
+            b'.' if self.third && !wide => 2,
+            _ => return None,
+        };
+        state.sets[place] = Set::by_mark(mark, wide).filter(|set| *set == Set::Ascii || self.sets.contains(set))?;
+        Some(length)
     }
 }
 
