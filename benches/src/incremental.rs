@@ -21,7 +21,7 @@ pub fn run(contenders: &Contenders, workload: &Workload, corpus: &Corpus, report
     let root = place.path().join("repository");
     let directories = copy(&corpus.root, &root)?;
     let copied = Corpus { name: corpus.name.clone(), root, files: corpus.files, bytes: corpus.bytes };
-    let extract = || measure(&mut contenders.lode(workload, &copied, place.path()));
+    let extract = || measure(&mut contenders.lode(workload, &copied, place.path())?);
 
     let full = extract()?;
     report.row("full run", &copied, &full, None);

@@ -49,8 +49,8 @@ pub fn compare(
 ) -> io::Result<()> {
     let run = |isolated: bool| -> io::Result<Measurement> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("isolation").arg(&corpus.root).args(["--workers", &contenders.workers]);
-        command.args(["--datasets", &workload.datasets.join(",")]).args(isolated.then_some("--isolated"));
+        command.arg("isolation").arg(&corpus.root).args(["--workers", &contenders.workers.to_string()]);
+        command.args(["--datasets", &workload.datasets()?.join(",")]).args(isolated.then_some("--isolated"));
         measure(&mut command)
     };
     let (mut in_place, mut isolated) = (run(false)?, run(true)?);

@@ -48,10 +48,13 @@ struct Args {
     /// Threads, worker processes or pool processes of every contender.
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(2, usize::from))]
     workers: usize,
-    /// Where lakes of the workloads about clusters lie for a while; below the target directory if not given. In memory
-    /// (`/dev/shm`), file systems have no part in what is measured.
+    /// Where lakes lie for a while; below the target directory if not given. In memory (`/dev/shm`), file systems have no
+    /// part in what is measured.
     #[arg(long)]
     scratch: Option<PathBuf>,
+    /// This `lode` instead of a release build of the source that lies here.
+    #[arg(long, value_name = "PROGRAM")]
+    lode: Option<PathBuf>,
     /// Also writes the measurements as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -97,7 +100,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> io::Result<()> {
     let workloads = Workloads::load()?;
     let chosen = workloads.chosen(&args.workload, args.all)?;
-    let contenders = Contenders::build(args.workers, args.scratch.clone())?;
+    let contenders = Contenders::new(args)?;
     let mut report = Report::default();
     for workload in chosen {
         if let Some(files) = workload.synthetic_files {
@@ -126,27 +129,14 @@ fn run(args: &Args) -> io::Result<()> {
 struct Contenders {
     lode: PathBuf,
     python: PathBuf,
-    workers: String,
+    workers: usize,
     scratch: Option<PathBuf>,
 }
 
 impl Contenders {
-    fn build(workers: usize, scratch: Option<PathBuf>) -> io::Result<Self> {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-        let built = Command::new(cargo)
-            .args(["build", "--release", "--locked", "--bin", "lode"])
-            .args(["--bin", "lode-scheduler", "--bin", "lode-executor"])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .status()?;
-        if !built.success() {
-            return Err(io::Error::other("the release build of lode failed"));
-        }
-        Ok(Self {
-            lode: corpus::target_directory().join("release/lode"),
-            python: corpus::python(),
-            workers: workers.to_string(),
-            scratch,
-        })
+    fn new(args: &Args) -> io::Result<Self> {
+        let lode = args.lode.clone().map_or_else(build, Ok)?;
+        Ok(Self { lode, python: corpus::python(), workers: args.workers, scratch: args.scratch.clone() })
     }
 
     /// A directory for a lake.
@@ -157,38 +147,58 @@ impl Contenders {
         }
     }
 
+    /// The fastest of several runs, each into a directory of its own.
+    fn best(&self, repeat: usize, command: impl Fn(&Path) -> io::Result<Command>) -> io::Result<Measurement> {
+        let mut best: Option<Measurement> = None;
+        for _ in 0..repeat.max(1) {
+            let out = self.place()?;
+            let run = measure(&mut command(out.path())?)?;
+            if best.as_ref().is_none_or(|best| run.elapsed < best.elapsed) {
+                best = Some(run);
+            }
+        }
+        Ok(best.expect("at least one run"))
+    }
+
     fn compare(&self, workload: &Workload, corpus: &Corpus, repeat: usize, report: &mut Report) -> io::Result<()> {
-        let lode = best(repeat, |out| Ok(self.lode(workload, corpus, out)))?;
+        let lode = self.best(repeat, |out| self.lode(workload, corpus, out))?;
         report.row("lode", corpus, &lode, None);
+        if let Some(asked) = workload.asked {
+            report.asked(asked, self.workers, corpus, &lode);
+        }
         if workload.ceiling {
             for (name, general) in [("ceiling", false), ("general writer", true)] {
-                let ceiling = best(repeat, |out| self.ceiling(workload, corpus, out, general))?;
+                let ceiling = self.best(repeat, |out| self.ceiling(workload, corpus, out, general))?;
                 report.row(name, corpus, &ceiling, Some(&lode));
             }
         }
         if workload.peer {
             // The peer is slow and its times are steady.
-            let peer = best(1, |out| Ok(self.peer(corpus, out)))?;
+            let peer = self.best(1, |out| Ok(self.peer(corpus, out)))?;
             report.row("peer", corpus, &peer, Some(&lode));
         }
         Ok(())
     }
 
     /// `lode extract` into a lake, which may be new.
-    fn lode(&self, workload: &Workload, corpus: &Corpus, out: &Path) -> Command {
+    fn lode(&self, workload: &Workload, corpus: &Corpus, out: &Path) -> io::Result<Command> {
         let mut command = Command::new(&self.lode);
         command.arg("extract").arg(&corpus.root).arg("--lake").arg(out.join("lake"));
-        command.args(["--repo", "bench", "--output", "json", "--workers", &self.workers]);
-        if !workload.datasets.is_empty() {
-            command.args(["--datasets", &workload.datasets.join(",")]);
+        command.args(["--repo", "bench", "--output", "json", "--workers", &self.workers.to_string()]);
+        let datasets = workload.datasets()?;
+        if !datasets.is_empty() {
+            command.args(["--datasets", &datasets.join(",")]);
         }
-        command
+        if workload.interpreter {
+            command.arg("--python").arg(&self.python);
+        }
+        Ok(command)
     }
 
     fn ceiling(&self, workload: &Workload, corpus: &Corpus, out: &Path, general: bool) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("ceiling").arg(&corpus.root).arg(out.join("parquet"));
-        command.args(["--threads", &self.workers, "--datasets", &workload.datasets.join(",")]);
+        command.args(["--threads", &self.workers.to_string(), "--datasets", &workload.datasets()?.join(",")]);
         command.args(general.then_some("--general"));
         Ok(command)
     }
@@ -196,20 +206,20 @@ impl Contenders {
     fn peer(&self, corpus: &Corpus, out: &Path) -> Command {
         let mut command = Command::new(&self.python);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/src/peer.py"));
-        command.arg(&corpus.root).arg(out.join("table")).arg(&self.workers);
+        command.arg(&corpus.root).arg(out.join("table")).arg(self.workers.to_string());
         command
     }
 }
 
-/// The fastest of several runs, each into a directory of its own.
-fn best(repeat: usize, command: impl Fn(&Path) -> io::Result<Command>) -> io::Result<Measurement> {
-    let mut best: Option<Measurement> = None;
-    for _ in 0..repeat.max(1) {
-        let out = TempDir::new_in(corpus::cache()?)?;
-        let run = measure(&mut command(out.path())?)?;
-        if best.as_ref().is_none_or(|best| run.elapsed < best.elapsed) {
-            best = Some(run);
-        }
+/// Builds `lode` as it ships.
+fn build() -> io::Result<PathBuf> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--release", "--locked", "--bin", "lode", "--bin", "lode-scheduler", "--bin", "lode-executor"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status()?;
+    match built.success() {
+        true => Ok(corpus::target_directory().join("release/lode")),
+        false => Err(io::Error::other("the release build of lode failed")),
     }
-    Ok(best.expect("at least one run"))
 }

@@ -54,6 +54,31 @@ impl Report {
         }));
     }
 
+    /// Says whether Lode is as fast as is asked of a core, by the time that cores worked and by the clock.
+    pub fn asked(&mut self, asked: f64, workers: usize, corpus: &Corpus, run: &Measurement) {
+        let megabytes = corpus.bytes as f64 / 1e6;
+        let by_core = megabytes / run.core_seconds;
+        let by_clock = megabytes / run.elapsed / workers as f64;
+        let verdict = match (by_core >= asked, by_clock >= asked) {
+            (true, true) => "met",
+            (true, false) => "met by core-seconds alone",
+            _ => "not met",
+        };
+        let ratio = by_core / asked;
+        line(&format!(
+            "  asked of a core: {asked:.1} MB/s; {by_core:.2} by core-seconds ({ratio:.2} x), {by_clock:.2} by the clock \
+             with {workers} workers: {verdict}"
+        ));
+        self.rows.push(json!({
+            "workload": self.workload,
+            "corpus": corpus.name,
+            "asked_megabytes_per_core_second": asked,
+            "megabytes_per_core_second": by_core,
+            "megabytes_per_second_and_worker": by_clock,
+            "verdict": verdict,
+        }));
+    }
+
     /// Adds a later run on the same lake; the ratio is its core-seconds to the first run's.
     pub fn later(&mut self, name: &str, corpus: &Corpus, run: &Measurement, first: &Measurement) {
         let share = run.core_seconds / first.core_seconds;

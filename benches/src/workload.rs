@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use lode_facts::lane::LaneId;
 use serde::Deserialize;
 
 /// The whole file.
@@ -43,9 +44,17 @@ pub struct Workload {
     /// Corpora it runs over.
     #[serde(default)]
     pub corpora: Vec<String>,
-    /// Datasets that are extracted; the default ones when there are none.
+    /// Datasets that are extracted; the default ones when no lanes are named either.
     #[serde(default)]
-    pub datasets: Vec<String>,
+    datasets: Vec<String>,
+    /// Lanes whose default datasets are extracted too; of bytecode, all.
+    #[serde(default)]
+    lanes: Vec<String>,
+    /// Whether the interpreter of the oracles compiles for `bytecode_*`.
+    #[serde(default)]
+    pub interpreter: bool,
+    /// Throughput that is asked of a core, in MB/s.
+    pub asked: Option<f64>,
     /// Whether the bare loop runs too.
     #[serde(default)]
     pub ceiling: bool,
@@ -73,6 +82,19 @@ pub struct Workload {
 
 fn once() -> usize {
     1
+}
+
+impl Workload {
+    /// Names of the datasets that are extracted.
+    pub fn datasets(&self) -> io::Result<Vec<&str>> {
+        let mut names: Vec<&str> = self.datasets.iter().map(String::as_str).collect();
+        for name in &self.lanes {
+            let unknown = || io::Error::other(format!("no lane `{name}` of workload `{}`", self.name));
+            let lane = LaneId::by_name(name).ok_or_else(unknown)?;
+            names.extend(lane.datasets().filter(|d| d.default || lane == LaneId::Bytecode).map(|d| d.name));
+        }
+        Ok(names)
+    }
 }
 
 impl Workloads {

@@ -28,6 +28,7 @@ pub struct LocalHost {
     workers: usize,
     listener: Option<Listener>,
     program: Option<PathBuf>,
+    functions: Options,
     pools: Mutex<BTreeMap<String, WorkerPool>>,
     readers: Mutex<BTreeMap<String, Arc<ContentReader>>>,
 }
@@ -41,13 +42,20 @@ impl fmt::Debug for LocalHost {
 impl LocalHost {
     /// A host with at most so many workers at a time.
     pub fn new(workers: usize, listener: Option<Listener>) -> Self {
-        Self { workers, listener, program: None, pools: Mutex::default(), readers: Mutex::default() }
+        let functions = Options::default();
+        Self { workers, listener, program: None, functions, pools: Mutex::default(), readers: Mutex::default() }
     }
 
     /// Runs this program as a worker, instead of this very one.
     #[must_use]
     pub fn with_program(self, program: PathBuf) -> Self {
         Self { program: Some(program), ..self }
+    }
+
+    /// Extracts under these options where a function of SQL asks for it.
+    #[must_use]
+    pub fn with_function_options(self, functions: Options) -> Self {
+        Self { functions, ..self }
     }
 
     fn pool(&self, options: &Options, limits: &Limits) -> WorkerPool {
@@ -142,6 +150,10 @@ impl Host for LocalHost {
         let contents = self.reader(source).await?.read(files, limit).await?;
         let load = move || contents.into_iter().map(|content| load(content, limit)).collect();
         tokio::task::spawn_blocking(load).await.map_err(io::Error::other)
+    }
+
+    fn function_options(&self) -> &Options {
+        &self.functions
     }
 
     fn observe(&self, event: &ShardEvent) {

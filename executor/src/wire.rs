@@ -267,7 +267,9 @@ impl Announcement {
     /// This process's.
     pub fn own() -> Self {
         let options = Options::default();
-        let lanes: Vec<String> = LaneId::ALL.into_iter().map(|lane| lane.fingerprint(&options)).collect();
+        let of = |lane: LaneId| lane.variants(&options).into_iter().map(move |variant| (lane, variant));
+        let lanes = LaneId::ALL.into_iter().flat_map(of);
+        let lanes: Vec<String> = lanes.map(|(lane, variant)| lane.fingerprint(&options, variant)).collect();
         Self { version: env!("CARGO_PKG_VERSION").into(), fingerprints: text_hash(&lanes.join(" ")) }
     }
 

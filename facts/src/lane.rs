@@ -1,10 +1,13 @@
 //! Lanes: the units of extraction, each a parser's view of a file and the datasets that come from it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Dataset, datasets};
 use crate::file::FileMeta;
 use crate::hash::stable_hash;
+use crate::language::Language;
 use crate::options::Options;
 
 /// A lane. Its name is what `extract_state.lane` holds.
@@ -98,20 +101,106 @@ impl LaneId {
         }
     }
 
-    /// What the lane's rows depend on besides the file: hand-set revision, parsers, grammars and the options it reads.
-    /// A lane whose fingerprint changed redoes its files.
-    pub fn fingerprint(self, options: &Options) -> String {
+    /// Files of a lane with one fingerprint: those of one language, or below one package root. All of them, for most
+    /// lanes.
+    pub fn variant<'o>(self, options: &'o Options, file: &FileMeta) -> &'o str {
+        match self {
+            Self::Cst => crate::cst::package_root(options, &file.path),
+            Self::Ts => file.language.map_or("", Language::name),
+            _ => "",
+        }
+    }
+
+    /// Every variant there can be.
+    pub fn variants(self, options: &Options) -> Vec<&str> {
+        match self {
+            Self::Cst => {
+                let roots = options.package_roots.iter().map(|root| root.trim_end_matches('/'));
+                std::iter::once("").chain(roots.filter(|root| !root.is_empty())).collect()
+            }
+            Self::Ts => crate::ts::languages().map(Language::name).collect(),
+            _ => vec![""],
+        }
+    }
+
+    /// What the lane's rows of files of a variant depend on besides the files: hand-set revision, parsers, grammars and
+    /// the options it reads. A lane redoes the files whose fingerprint changed.
+    pub fn fingerprint(self, options: &Options, variant: &str) -> String {
         let parts = match self {
             Self::Files => crate::files::fingerprint(options),
             Self::Lines => crate::lines::fingerprint(options),
             Self::Blobs => crate::files::blobs_fingerprint(options),
             Self::Ast => crate::ast::fingerprint(options),
-            Self::Cst => crate::cst::fingerprint(options),
+            Self::Cst => crate::cst::fingerprint(options, variant),
             Self::Symtable => crate::symtable::fingerprint(options),
             Self::Bytecode => crate::bytecode::fingerprint(options),
-            Self::Ts => crate::ts::fingerprint(options),
+            Self::Ts => Language::by_name(variant)
+                .map_or_else(String::new, |language| crate::ts::fingerprint(options, language)),
             Self::Agreement => crate::agreement::fingerprint(options),
         };
         format!("{:016x}", stable_hash(format!("{}\0{parts}", self.name()).as_bytes()))
+    }
+}
+
+/// The fingerprints of a run's files, each made once.
+#[derive(Debug)]
+pub struct Fingerprints<'o> {
+    options: &'o Options,
+    known: BTreeMap<(LaneId, &'o str), String>,
+}
+
+impl<'o> Fingerprints<'o> {
+    /// Under these options.
+    pub fn new(options: &'o Options) -> Self {
+        Self { options, known: BTreeMap::new() }
+    }
+
+    /// The fingerprint of a lane for a file.
+    pub fn of(&mut self, lane: LaneId, file: &FileMeta) -> &str {
+        let variant = lane.variant(self.options, file);
+        self.known.entry((lane, variant)).or_insert_with(|| lane.fingerprint(self.options, variant))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::python::Version;
+    use crate::testing::file;
+
+    /// Lanes whose fingerprint of a file differs.
+    fn changed(before: &Options, after: &Options, path: &str) -> Vec<LaneId> {
+        let file = file(path);
+        let (mut before, mut after) = (Fingerprints::new(before), Fingerprints::new(after));
+        let lanes = LaneId::ALL.into_iter().filter(|lane| lane.accepts(&file));
+        lanes.filter(|lane| before.of(*lane, &file) != after.of(*lane, &file)).collect()
+    }
+
+    #[test]
+    fn an_option_concerns_the_lanes_and_files_that_read_it() {
+        let default = Options::default();
+        let version = Options { python_version: Version::Py39, ..Options::default() };
+        let python = [LaneId::Ast, LaneId::Cst, LaneId::Symtable, LaneId::Agreement];
+        assert_eq!(changed(&default, &version, "a/b.py"), python);
+        assert_eq!(changed(&default, &version, "a/b.rs"), []);
+        let optimized = Options { optimize: 1, ..Options::default() };
+        assert_eq!(changed(&default, &optimized, "a/b.py"), [LaneId::Bytecode]);
+        let rooted = Options { package_roots: vec!["a/".into(), "a/deep".into()], ..Options::default() };
+        assert_eq!(changed(&default, &rooted, "a/b.py"), [LaneId::Cst]);
+        assert_eq!(changed(&default, &rooted, "ab/b.py"), []);
+        let outer = Options { package_roots: vec!["a".into()], ..Options::default() };
+        assert_eq!(changed(&outer, &rooted, "a/deep/b.py"), [LaneId::Cst]);
+        assert_eq!(changed(&outer, &rooted, "a/b.py"), [], "a root is the same with a slash at its end");
+    }
+
+    #[test]
+    fn every_file_is_of_a_variant_that_is_listed() {
+        let options = Options { package_roots: vec!["a/".into(), "b".into()], ..Options::default() };
+        for path in ["a/b.py", "x.py", "b/c.rs", "d.tsx", "e.h", "README"] {
+            let file = file(path);
+            for lane in LaneId::ALL.into_iter().filter(|lane| lane.accepts(&file)) {
+                assert!(lane.variants(&options).contains(&lane.variant(&options, &file)), "{lane:?} {path}");
+            }
+        }
     }
 }

@@ -13,6 +13,7 @@ pub mod encoding;
 pub mod extract;
 pub mod file;
 pub mod files;
+pub mod fingerprint;
 pub mod hash;
 pub mod lane;
 pub mod language;
@@ -25,3 +26,4 @@ pub mod symtable;
 #[cfg(test)]
 mod testing;
 pub mod ts;
+pub mod views;

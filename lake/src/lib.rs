@@ -34,6 +34,7 @@ pub mod table;
 pub mod task;
 pub mod verify;
 mod view;
+mod views;
 
 pub use error::{LakeError, Result};
 pub use store::Lake;

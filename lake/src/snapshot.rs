@@ -20,12 +20,14 @@ use datafusion::prelude::{SessionConfig, SessionContext, col, lit};
 use deltalake::DeltaTable;
 use deltalake::delta_datafusion::{DeltaScanConfig, DeltaScanNext};
 use lode_facts::catalog::{Scope, dataset, datasets};
+use lode_facts::views::{VIEWS, view};
 
 use crate::error::{LakeError, Result};
 use crate::history::{self, Run};
 use crate::layout;
 use crate::store::Lake;
 use crate::table::Table;
+use crate::views;
 
 /// Which state of the lake is meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -143,8 +145,8 @@ impl Snapshot {
         }
     }
 
-    /// Makes the tables of the snapshot the tables of a session's default schema. A table is opened when it is first
-    /// asked for.
+    /// Makes the tables of the snapshot the tables of a session's default schema, with the views over them. A table is
+    /// opened when it is first asked for.
     ///
     /// # Errors
     /// If the lake can't be listed.
@@ -157,6 +159,9 @@ impl Snapshot {
                 names.insert(dataset.name.to_owned());
             }
         }
+        let views = VIEWS.iter().filter(|view| view.reads.iter().all(|table| names.contains(*table)));
+        let views: Vec<&str> = views.map(|view| view.name).collect();
+        names.extend(views.into_iter().map(str::to_owned));
         let session = reader(ctx.runtime_env());
         let schema = SnapshotSchema { snapshot: Arc::clone(self), names, session, own: MemorySchemaProvider::new() };
         let catalog = ctx.catalog(&options.default_catalog);
@@ -171,6 +176,8 @@ impl Snapshot {
     /// snapshot did not bring up to date.
     pub fn warnings<'a>(&self, tables: impl IntoIterator<Item = &'a str>) -> Vec<String> {
         let mut warnings = vec![];
+        let read = |name| view(name).map_or_else(|| vec![name], |view| view.reads.to_vec());
+        let tables: BTreeSet<&str> = tables.into_iter().flat_map(read).collect();
         for table in tables.into_iter().filter(|table| dataset(table).is_some_and(|d| d.lane.is_some())) {
             for run in self.repos().into_iter().filter_map(|repo| self.last_run(repo)) {
                 if !run.complete_datasets.iter().any(|name| name == table) {
@@ -265,7 +272,10 @@ impl SchemaProvider for SnapshotSchema {
         if !self.names.contains(name) {
             return Ok(None);
         }
-        let provider = self.snapshot.provider(name, &self.session).await?;
+        let provider = match view(name) {
+            Some(view) => Some(views::provider(view, self, reader(Arc::clone(self.session.runtime_env()))).await?),
+            None => self.snapshot.provider(name, &self.session).await?,
+        };
         if let Some(provider) = &provider {
             // Opened once a session.
             self.own.register_table(name.to_owned(), Arc::clone(provider))?;

@@ -4,8 +4,8 @@ use futures::TryStreamExt;
 use futures::stream::{self, Stream};
 use lode_facts::extract::{FileReport, FileRequest, LaneReport, LaneRequest, LaneStatus};
 use lode_facts::file::FileMeta;
-use lode_facts::lane::LaneId;
-use lode_facts::options::{Limits, Options};
+use lode_facts::lane::{Fingerprints, LaneId};
+use lode_facts::options::Limits;
 use lode_lake::manifest::FileCounts;
 use lode_lake::task::{FileChange, LaneChange, QuarantineRow, StateRow, WorklistDigest};
 
@@ -49,12 +49,14 @@ impl FileWork {
     ///
     /// # Errors
     /// If another version of Lode planned the run.
-    pub fn check_fingerprints(&self, options: &Options) -> Result<(), PlanError> {
+    pub fn check_fingerprints(&self, fingerprints: &mut Fingerprints<'_>) -> Result<(), PlanError> {
         for row in self.rows.iter().filter(|row| row.action != Action::Delete) {
-            let offered = row.lane.fingerprint(options);
+            let Some(meta) = &row.meta else { continue };
+            let offered = fingerprints.of(row.lane, meta);
             // The hash of the limits may follow.
             let asked = row.fingerprint.split(':').next().unwrap_or_default();
             if asked != offered {
+                let offered = offered.to_owned();
                 return Err(PlanError::Fingerprint { lane: row.lane.name(), asked: asked.to_owned(), offered });
             }
         }

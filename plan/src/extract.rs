@@ -17,6 +17,7 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, TryStreamExt};
 use lode_facts::extract::{FileReport, FileRequest, LaneStatus};
+use lode_facts::lane::Fingerprints;
 use lode_lake::attempts::Attempt;
 use lode_lake::fault;
 use lode_lake::manifest::{self, Manifest, TaskOutcome};
@@ -209,7 +210,8 @@ impl ShardRun {
         attempt: &Attempt,
     ) -> Result<(Vec<FileWork>, GroupFacts, GroupCost), PlanError> {
         let group = group?;
-        group.iter().try_for_each(|work| work.check_fingerprints(&self.spec.order.options))?;
+        let mut offered = Fingerprints::new(&self.spec.order.options);
+        group.iter().try_for_each(|work| work.check_fingerprints(&mut offered))?;
         let requests: Vec<FileRequest> = group.iter().filter_map(|work| work.request.clone()).collect();
         if requests.is_empty() {
             return Ok((group, GroupFacts::default(), GroupCost::default()));

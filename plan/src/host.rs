@@ -124,6 +124,9 @@ pub trait Host: fmt::Debug + Send + Sync {
     async fn read(&self, source: &ContentSource, files: Vec<FileMeta>, limit: u64)
     -> std::io::Result<Vec<FileContent>>;
 
+    /// Options under which functions of SQL extract; with interpreters, `bytecode_*` can be among them.
+    fn function_options(&self) -> &Options;
+
     /// Called as work goes on.
     fn observe(&self, _event: &ShardEvent) {}
 }

@@ -7,7 +7,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use lode_facts::catalog::dataset;
 use lode_facts::file::FileMeta;
-use lode_facts::lane::LaneId;
+use lode_facts::lane::{Fingerprints, LaneId};
 use lode_facts::options::{Limits, Options};
 use lode_lake::layout;
 use lode_lake::store::Lake;
@@ -113,13 +113,14 @@ pub struct Inputs {
 /// If Parquet can't be written.
 pub fn inputs(request: &RunRequest, scanned: impl IntoIterator<Item = FileMeta>) -> Result<Inputs, PlanError> {
     let limits = limits_hash(&request.limits);
-    let lanes: Vec<(LaneId, String, Vec<String>)> = LaneId::ALL
+    let lanes: Vec<(LaneId, Vec<String>)> = LaneId::ALL
         .into_iter()
         .map(|lane| {
             let asked = |name: &&String| dataset(name).is_some_and(|d| d.lane == Some(lane));
-            (lane, lane.fingerprint(&request.options), request.datasets.iter().filter(asked).cloned().collect())
+            (lane, request.datasets.iter().filter(asked).cloned().collect())
         })
         .collect();
+    let mut fingerprints = Fingerprints::new(&request.options);
     let mut digest = Digest::new(&request.settings_hash());
     let mut writer = WantedWriter::new(Vec::new())?;
     let mut files = Vec::new();
@@ -129,7 +130,8 @@ pub fn inputs(request: &RunRequest, scanned: impl IntoIterator<Item = FileMeta>)
         let mut record = Some(json.as_str());
         let mut taken = false;
         digest.add(&[&meta.path]);
-        for (lane, fingerprint, asked) in lanes.iter().filter(|(lane, ..)| lane.accepts(&meta)) {
+        for (lane, asked) in lanes.iter().filter(|(lane, _)| lane.accepts(&meta)) {
+            let fingerprint = fingerprints.of(*lane, &meta);
             let content_key = lane.content_key(&meta);
             datasets.clear();
             datasets.extend(asked.iter().map(String::as_str).filter(|name| lane.gives(name, &meta)));

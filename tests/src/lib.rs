@@ -6,6 +6,7 @@
 
 pub mod cluster;
 pub mod command;
+pub mod interpreters;
 pub mod lake;
 pub mod releases;
 pub mod repo;

@@ -153,6 +153,20 @@ fn functions_run_on_executors() {
         assert!(rows.contains("| 1 "), "{rows}");
         let rows = sql("odd", format!("SELECT path FROM files('{root}', 'odd-*')")).await;
         assert!(rows.contains(r"odd-\xff.py"), "a name that is not UTF-8 is a row: {rows}");
+        repo.write("api/tool", "#!/usr/bin/env python3\nimport os\n");
+        let scalar = "SELECT d['def_fqns'] AS names FROM (SELECT unnest(cst_defs('def f(): pass', 'pkg/m.py')) AS d)";
+        let rows = sql("names", scalar.into()).await;
+        assert!(rows.contains("[pkg.m.f]"), "{rows}");
+        let scalar = "SELECT d['name'] AS name FROM (SELECT unnest(symtable_symbols('left = right')) AS d)";
+        let rows = sql("symbols", scalar.into()).await;
+        assert!(rows.contains("| left ") && rows.contains("| right "), "{rows}");
+        for dataset in ["cst_refs", "symtable_scopes"] {
+            let sql_text = format!("SELECT DISTINCT path FROM extract('{dataset}', '{root}', 'only.py,tool')");
+            let rows = sql(dataset, sql_text).await;
+            assert!(rows.contains("api/only.py"), "{dataset}: {rows}");
+            // A file without names in it has a scope, and imports are references.
+            assert!(rows.contains("api/tool"), "{dataset}: {rows}");
+        }
         executor.shutdown().await;
     });
 }

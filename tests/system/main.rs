@@ -3,19 +3,23 @@
 // Clippy knows test functions, not what they share.
 #![allow(clippy::unwrap_used)]
 
+mod agreement;
 mod bad_input;
 mod changes;
 mod chaos;
 mod cluster;
 mod concurrent;
 mod content;
+mod deep;
 mod explain;
+mod fingerprints;
 mod fuzz;
 mod incremental;
 mod isolation;
 mod kills;
 mod licences;
 mod odd_repositories;
+mod python_version;
 mod query;
 mod readers;
 mod replay;

@@ -75,6 +75,8 @@ fn repo() -> Repo {
         ),
     ]);
     repo.write("app/model.py", python_module(7));
+    // Python by its first line alone.
+    repo.write("tools/job.in", "#!/usr/bin/env python3\ndef job(): pass\n");
     repo
 }
 
@@ -115,13 +117,77 @@ fn a_query_changes_nothing_and_pins_a_run() {
         command.args(args).args(["--format", "csv", "SELECT count(*) AS files FROM repo_files"]);
         lode_tests::command::Output::of(&mut command).ok().stdout
     };
-    assert_eq!(count(&[]), "files\n5\n");
-    assert_eq!(count(&["--run", "second"]), "files\n5\n");
-    assert_eq!(count(&["--run", "first"]), "files\n6\n");
-    assert_eq!(count(&["--as-of", "1"]), "files\n6\n");
+    assert_eq!(count(&[]), "files\n6\n");
+    assert_eq!(count(&["--run", "second"]), "files\n6\n");
+    assert_eq!(count(&["--run", "first"]), "files\n7\n");
+    assert_eq!(count(&["--as-of", "1"]), "files\n7\n");
     for statement in ["DROP TABLE repo_files", "INSERT INTO runs SELECT * FROM runs", "COPY runs TO 'runs.parquet'"] {
         let output = lode_tests::command::Output::of(lake.command("query").arg(statement));
         assert_ne!(output.code, Some(0), "{output}");
     }
     lake.verify();
+}
+
+#[test]
+fn views_are_those_of_the_snapshot() {
+    let repo = Repo::of(&[("pkg/a.py", "def first(): return len([])\n"), ("run.in", "#!/usr/bin/python3\n")]);
+    let lake = Lake::of(&repo, &["--run-id", "first"]);
+    repo.write("pkg/a.py", "def second(): pass\n").remove("run.in");
+    lake.extract(&repo, &["--run-id", "second"]);
+    let answer = |sql: &str, args: &[&str]| {
+        let mut command = lake.command("query");
+        command.args(args).args(["--format", "csv", sql]);
+        lode_tests::command::Output::of(&mut command).ok()
+    };
+    let names = "SELECT qname FROM dim_qualified_names ORDER BY qname";
+    let extensions = "SELECT extension FROM python_extensions WHERE source = 'shebang'";
+    assert_eq!(answer(names, &[]).stdout, "qname\npkg.a.second\n");
+    assert_eq!(answer(extensions, &[]).stdout, "extension\n");
+    for pin in [["--run", "first"], ["--as-of", "1"]] {
+        assert_eq!(answer(names, &pin).stdout, "qname\nbuiltins.len\npkg.a.first\n");
+        assert_eq!(answer(extensions, &pin).stdout, "extension\n.in\n");
+    }
+
+    // A view says when a table it reads is behind.
+    repo.write("pkg/a.py", "def third(): pass\n");
+    lake.extract(&repo, &["--datasets", "repo_files", "--run-id", "third"]);
+    assert!(answer(names, &[]).stderr.contains("`cst_defs` is not complete"), "{}", answer(names, &[]));
+    assert!(!answer(names, &["--run", "second"]).stderr.contains("not complete"));
+
+    let listed = lode_tests::command::Output::of(lake.command("tables").args(["--output", "json"])).ok();
+    let listed: Vec<serde_json::Value> = serde_json::from_str(&listed.stdout).unwrap();
+    let views: Vec<&serde_json::Value> = listed.iter().filter(|table| !table["view_of"].is_null()).collect();
+    assert_eq!(views.len(), 2, "{listed:?}");
+
+    // Where the tables are not, the view is not.
+    let bare = Lake::of(&repo, &["--datasets", "repo_files"]);
+    lode_tests::command::Output::of(bare.command("query").arg(names))
+        .fails_with(&["dim_qualified_names", "lode tables"]);
+    let changes = ["changes", "python_extensions", "--since", "first"];
+    lode_tests::command::Output::of(lode_tests::command::lode().args(changes).arg("--lake").arg(lake.root()))
+        .fails_with(&["is a view", "repo_files"]);
+}
+
+#[test]
+#[allow(clippy::print_stderr, reason = "what a machine can't test is said")]
+fn functions_compile_where_an_interpreter_is_named() {
+    let Some(python) = lode_tests::interpreters::pythons().pop() else {
+        eprintln!("skipped: the machine has no CPython, 3.8 to 3.14; LODE_PYTHONS names some");
+        return;
+    };
+    let (repo, lake) = (repo(), Lake::default());
+    lake.extract(&repo, &["--datasets", "repo_files"]);
+    let answer = |sql: &str| {
+        let mut command = lake.command("query");
+        command.args(["--format", "csv", "--python", &python.program, sql]).current_dir(repo.root());
+        lode_tests::command::Output::of(&mut command).ok().stdout
+    };
+    let units = "SELECT d['qualname'] AS name, d['co_filename'] AS file FROM \
+                 (SELECT unnest(bytecode_code_units('def f(): pass', 'a.py')) AS d)";
+    assert_eq!(answer(units), "name,file\n<module>,a.py\nf,a.py\n");
+    let version = python.release.map(|part| part.to_string()).join(".");
+    let units = "SELECT DISTINCT path, python_version FROM extract('bytecode_code_units', '.', 'tools/*')";
+    assert_eq!(answer(units), format!("path,python_version\ntools/job.in,{version}\n"));
+    lode_tests::command::Output::of(lake.command("query").args(["--python", "no-such-python", "SELECT 1"]))
+        .fails_with(&["no-such-python", "--python python3.13"]);
 }

@@ -23,7 +23,7 @@ const SOURCES: [&str; 2] = ["shared", "staged"];
 pub fn executors(contenders: &Contenders, workload: &Workload, corpus: &Corpus, report: &mut Report) -> io::Result<()> {
     let mut embedded: Option<Measurement> = None;
     for _ in 0..workload.repeat {
-        let run = measure(&mut contenders.lode(workload, corpus, contenders.place()?.path()))?;
+        let run = measure(&mut contenders.lode(workload, corpus, contenders.place()?.path())?)?;
         if embedded.as_ref().is_none_or(|best| run.core_seconds < best.core_seconds) {
             embedded = Some(run);
         }
@@ -71,7 +71,7 @@ fn on_cluster(
     let out = contenders.place()?;
     let cluster = Cluster::start(out.path(), executors)?;
     let before = cluster.spent();
-    let mut command: Command = contenders.lode(workload, corpus, out.path());
+    let mut command: Command = contenders.lode(workload, corpus, out.path())?;
     command.args(["--scheduler", cluster.address()]).args(args);
     let mut run = measure(&mut command)?;
     let mut spent = cluster.spent() - before;
@@ -88,7 +88,7 @@ pub fn worklist(contenders: &Contenders, workload: &Workload, files: usize, repo
     let before = cluster.spent();
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("worklist").arg(out.path().join("lake")).args(["--scheduler", cluster.address()]);
-    command.args(["--files", &files.to_string(), "--datasets", &workload.datasets.join(",")]);
+    command.args(["--files", &files.to_string(), "--datasets", &workload.datasets()?.join(",")]);
     let mut run = measure(&mut command)?;
     let spent = cluster.spent() - before;
     run.core_seconds += spent.total();

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use lode_facts::catalog::{Column, ColumnType, Dataset, Scope, dataset, datasets};
+use lode_facts::views::{VIEWS, View, view};
 use lode_lake::Lake;
 use lode_lake::snapshot::Snapshot;
 use serde_json::{Value, json};
@@ -43,6 +44,8 @@ pub(super) async fn tables(args: TablesArgs) -> Outcome {
             found.push((*dataset, size));
         }
     }
+    let readable = |view: &&View| view.reads.iter().all(|table| found.iter().any(|(known, _)| known.name == *table));
+    let views: Vec<&View> = VIEWS.iter().filter(readable).collect();
     if args.output == Output::Json {
         let object = |(dataset, size): &(&Dataset, Size)| {
             json!({
@@ -54,7 +57,8 @@ pub(super) async fn tables(args: TablesArgs) -> Outcome {
                 "doc": first_sentence(dataset.doc),
             })
         };
-        return text::print_json(&found.iter().map(object).collect::<Vec<Value>>());
+        let views = views.into_iter().map(view_object);
+        return text::print_json(&found.iter().map(object).chain(views).collect::<Vec<Value>>());
     }
     if found.is_empty() {
         text::note("the lake has no tables yet\nhint: lode extract <path> --lake <lake> fills them");
@@ -69,8 +73,17 @@ pub(super) async fn tables(args: TablesArgs) -> Outcome {
             first_sentence(dataset.doc),
         ]
     };
-    let rows: Vec<_> = found.iter().map(row).collect();
+    let view = |view: &View| {
+        let [rows, version, files, bytes] = ["-", "view", "-", "-"].map(str::to_owned);
+        vec![view.name.to_owned(), rows, version, files, bytes, first_sentence(view.doc)]
+    };
+    let rows: Vec<_> = found.iter().map(row).chain(views.into_iter().map(view)).collect();
     text::print(&text::columns(&["table", "rows", "version", "files", "bytes", "what a row is"], &rows))
+}
+
+/// A view in a list of tables, for machines.
+fn view_object(view: &View) -> Value {
+    json!({ "table": view.name, "view_of": view.reads, "doc": first_sentence(view.doc) })
 }
 
 async fn size(snapshot: &Snapshot, dataset: &Dataset) -> Result<Option<Size>, Failure> {
@@ -96,7 +109,8 @@ fn catalog(output: Output) -> Outcome {
                 "doc": first_sentence(dataset.doc),
             })
         };
-        return text::print_json(&datasets().iter().map(object).collect::<Vec<Value>>());
+        let views = VIEWS.iter().map(view_object);
+        return text::print_json(&datasets().iter().map(object).chain(views).collect::<Vec<Value>>());
     }
     let row = |dataset: &&Dataset| {
         let filled = match (dataset.lane, dataset.default) {
@@ -106,7 +120,9 @@ fn catalog(output: Output) -> Outcome {
         };
         vec![dataset.name.to_owned(), filled.to_owned(), first_sentence(dataset.doc)]
     };
-    text::print(&text::columns(&["table", "filled", "what a row is"], &datasets().iter().map(row).collect::<Vec<_>>()))
+    let view = |view: &View| vec![view.name.to_owned(), "view".to_owned(), first_sentence(view.doc)];
+    let rows: Vec<_> = datasets().iter().map(row).chain(VIEWS.iter().map(view)).collect();
+    text::print(&text::columns(&["table", "filled", "what a row is"], &rows))
 }
 
 #[derive(Debug, Args)]
@@ -123,6 +139,12 @@ pub(super) struct DescribeArgs {
 }
 
 pub(super) async fn describe(args: DescribeArgs) -> Outcome {
+    if let Some(view) = view(&args.table) {
+        return match args.output {
+            Output::Text => text::print(&describe_view(view)),
+            Output::Json => text::print_json(&describe_view_json(view)),
+        };
+    }
     let dataset = by_name(&args.table)?;
     match args.output {
         Output::Text => text::print(&describe_text(dataset)),
@@ -133,7 +155,12 @@ pub(super) async fn describe(args: DescribeArgs) -> Outcome {
 /// The dataset of that name.
 pub(super) fn by_name(name: &str) -> Result<&'static Dataset, Failure> {
     dataset(name).ok_or_else(|| {
-        let names: Vec<&str> = datasets().iter().map(|dataset| dataset.name).collect();
+        if let Some(view) = view(name) {
+            return Failure::usage(format!("`{name}` is a view"))
+                .hint(format!("it reads {}: name one of them", view.reads.join(" and ")));
+        }
+        let names = datasets().iter().map(|dataset| dataset.name).chain(VIEWS.iter().map(|view| view.name));
+        let names: Vec<&str> = names.collect();
         let near = choice::near(name, &names);
         let hint = if near.is_empty() { String::new() } else { format!("did you mean {}? ", near.join(" or ")) };
         Failure::usage(format!("no table is called `{name}`")).hint(format!("{hint}`lode tables` lists all"))
@@ -153,6 +180,11 @@ fn describe_text(dataset: &Dataset) -> String {
         out.push_str(&format!("filled by: lane {}, {default}\n", lane.name()));
     }
     out.push('\n');
+    out.push_str(&columns_text(dataset.table_columns()));
+    out
+}
+
+fn columns_text<'c>(columns: impl Iterator<Item = &'c Column>) -> String {
     let row = |column: &Column| {
         let mut meaning = paragraph(column.doc);
         if let Some(source) = column.source {
@@ -166,30 +198,51 @@ fn describe_text(dataset: &Dataset) -> String {
             meaning,
         ]
     };
-    let rows: Vec<_> = dataset.table_columns().map(row).collect();
-    out.push_str(&text::columns(&["column", "type", "null", "unit", "meaning"], &rows));
-    out
+    text::columns(&["column", "type", "null", "unit", "meaning"], &columns.map(row).collect::<Vec<_>>())
 }
 
-fn describe_json(dataset: &Dataset) -> Value {
+fn describe_view(view: &View) -> String {
+    let View { name, doc, columns, key, reads, sql } = view;
+    let (key, reads, columns) = (key.join(", "), reads.join(", "), columns_text(columns.iter()));
+    format!(
+        "{name}\n{doc}\n\nkey: {key}\nview of: {reads}\n\n{columns}\nThe query, for readers other than Lode:\n\n{sql}\n"
+    )
+}
+
+fn describe_view_json(view: &View) -> Value {
+    json!({
+        "table": view.name,
+        "doc": view.doc,
+        "key": view.key,
+        "view_of": view.reads,
+        "sql": view.sql,
+        "columns": columns_json(view.columns.iter(), view.key),
+    })
+}
+
+fn columns_json<'c>(columns: impl Iterator<Item = &'c Column>, key: &[&str]) -> Vec<Value> {
     let column = |column: &Column| {
         json!({
             "name": column.name,
             "type": type_name(column.ty),
             "nullable": column.nullable,
-            "key": dataset.key.contains(&column.name),
+            "key": key.contains(&column.name),
             "unit": column.unit,
             "source": column.source,
             "doc": paragraph(column.doc),
         })
     };
+    columns.map(column).collect()
+}
+
+fn describe_json(dataset: &Dataset) -> Value {
     json!({
         "table": dataset.name,
         "doc": paragraph(dataset.doc),
         "key": dataset.key,
         "lane": dataset.lane.map(|lane| lane.name()),
         "default": dataset.default,
-        "columns": dataset.table_columns().map(column).collect::<Vec<_>>(),
+        "columns": columns_json(dataset.table_columns(), dataset.key),
     })
 }
 
@@ -227,6 +280,13 @@ mod tests {
     #[test]
     fn a_description_says_all_the_catalog_knows() {
         insta::assert_snapshot!(describe_text(by_name("shards").unwrap()));
+    }
+
+    #[test]
+    fn a_view_brings_its_query() {
+        insta::assert_snapshot!(describe_view(view("dim_qualified_names").unwrap()));
+        let error = by_name("dim_qualified_names").unwrap_err();
+        assert!(error.advice().unwrap().contains("cst_defs"));
     }
 
     #[test]

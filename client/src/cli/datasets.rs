@@ -2,6 +2,7 @@
 
 use globset::GlobBuilder;
 use lode_facts::catalog::{Dataset, datasets};
+use lode_facts::views::view;
 
 use super::Failure;
 
@@ -29,6 +30,10 @@ pub(super) fn select(patterns: &[String]) -> Result<Vec<&'static str>, Failure> 
 }
 
 fn unknown(pattern: &str) -> Failure {
+    if let Some(view) = view(pattern) {
+        return Failure::usage(format!("`{pattern}` is a view and is not filled"))
+            .hint(format!("it reads {}: fill them", view.reads.join(" and ")));
+    }
     let names: Vec<&str> = choosable().map(|dataset| dataset.name).collect();
     let hint = match near(pattern, &names) {
         near if near.is_empty() => format!("datasets are {}", names.join(", ")),
@@ -63,6 +68,12 @@ mod tests {
     #[test]
     fn records_can_not_be_chosen() {
         assert!(select(&["extract_state".into()]).is_err());
+    }
+
+    #[test]
+    fn views_can_not_be_chosen() {
+        let refused = select(&["dim_qualified_names".into()]).unwrap_err();
+        assert!(refused.advice().unwrap().contains("callsite_qname_candidates and cst_defs"));
     }
 
     #[test]

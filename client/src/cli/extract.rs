@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::cluster::ClusterArgs;
 use super::values::{Bytes, FailOn};
-use super::{Exit, Failure, LakeArg, Outcome, Output, datasets, text};
+use super::{Exit, Failure, LakeArg, Outcome, Output, datasets, interpreters, text};
 use crate::report::{Phase, Progress, RunError, RunObserver, RunState, RunSummary, observer};
 use crate::run::{self, ExtractRequest, Place, Source};
 
@@ -85,7 +85,10 @@ pub(super) struct ExtractArgs {
     /// Datasets to fill: names or globs, separated by commas [default: see `lode tables`]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     datasets: Vec<String>,
-    /// Version of Python to read files as, 3.8 to 3.14 [default: 3.13]
+    /// Version of Python to read files as, 3.8 to 3.14 [default: what the repository requires, else 3.13]
+    ///
+    /// Of the versions that requires-python in the repository's pyproject.toml admits, or python_requires in its
+    /// setup.cfg, the newest up to 3.13 is taken, else the oldest. The summary says so.
     #[arg(long, value_name = "VERSION")]
     python_version: Option<Version>,
     /// Directory below the repository's root from which Python modules are named; can be repeated [default: the root]
@@ -166,9 +169,8 @@ enum Blobs {
 impl ExtractArgs {
     fn request(&self, detach: bool) -> Result<ExtractRequest, Failure> {
         let mut chosen = datasets::select(&self.datasets)?;
-        let python_version = self.python_version.unwrap_or_default();
         let package_roots = self.package_root.clone();
-        let mut options = Options { python_version, package_roots, ..Options::default() };
+        let mut options = Options { package_roots, ..Options::default() };
         if let Some(blobs) = self.blobs {
             options.blob_text = blobs != Blobs::Bytes;
             options.blob_bytes = blobs != Blobs::Text;
@@ -195,6 +197,7 @@ impl ExtractArgs {
             place: self.work.place(&self.cluster, detach)?,
             source: self.source.clone(),
             shards: self.shards,
+            python_version: self.python_version,
             options,
             limits: Limits {
                 file_bytes: limit(self.limits.max_file_bytes, defaults.file_bytes),
@@ -220,20 +223,7 @@ impl ExtractArgs {
             (false, None) => chosen.extend(names),
             (false, Some(_)) => {}
         }
-        let mut found: Vec<Interpreter> = vec![];
-        for program in &self.pythons {
-            let interpreter =
-                interpreter::resolve(program).map_err(|error| Failure::usage(error.to_string()).hint(error.hint()))?;
-            if let Some(same) = found.iter().find(|known| known.version == interpreter.version) {
-                return Err(Failure::usage(format!(
-                    "`{}` and `{program}` are both Python {}",
-                    same.program, same.version
-                )));
-            }
-            found.push(interpreter);
-        }
-        found.sort_by(|a, b| (a.magic, &a.version).cmp(&(b.magic, &b.version)));
-        Ok(found)
+        interpreters::resolve(&self.pythons)
     }
 }
 

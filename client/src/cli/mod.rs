@@ -7,6 +7,7 @@ mod datasets;
 mod error;
 mod explain;
 mod extract;
+mod interpreters;
 mod maintain;
 mod quarantine;
 mod query;

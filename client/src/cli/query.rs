@@ -7,17 +7,19 @@ use std::sync::Arc;
 
 use clap::Args;
 use lode_executor::host::LocalHost;
+use lode_facts::options::Options;
 use lode_lake::snapshot::Pin;
 use lode_plan::host::HostHandle;
 
 use super::values::AsOf;
-use super::{Exit, Failure, LakeArg, Outcome, text};
+use super::{Exit, Failure, LakeArg, Outcome, interpreters, text};
 use crate::query::{Format, engine, write};
 
 const EXAMPLES: &str = "\
 Examples:
   lode query --lake lake \"SELECT path, name FROM ast_defs ORDER BY path LIMIT 10\"
   lode query --lake lake --as-of 2026-01-31 --format csv \"SELECT count(*) FROM repo_files\"
+  lode query --lake lake \"SELECT name, def_fqns FROM extract('cst_defs', 'src', '*.py')\"
   lode query --lake lake --format parquet -o calls.parquet \"SELECT * FROM ast_calls\"
 
 The tables are those of one snapshot, whatever is committed meanwhile; `lode tables` lists them.
@@ -32,6 +34,9 @@ pub(super) struct QueryArgs {
     lake: LakeArg,
     #[command(flatten)]
     pin: PinArgs,
+    /// Interpreter that compiles where the query extracts bytecode_*, as in python3.13; can be repeated
+    #[arg(long = "python", value_name = "INTERPRETER")]
+    pythons: Vec<String>,
     /// How rows are written
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
@@ -63,7 +68,8 @@ impl PinArgs {
 pub(super) async fn query(args: QueryArgs) -> Outcome {
     let lake = args.lake.open().await?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let host = HostHandle(Arc::new(LocalHost::new(cores, None)));
+    let options = Options { interpreters: interpreters::resolve(&args.pythons)?, ..Options::default() };
+    let host = HostHandle(Arc::new(LocalHost::new(cores, None).with_function_options(options)));
     let engine = engine(&lake, args.pin.pin(), Some(&host)).await?;
     let frame = engine.plan(&args.sql).await?;
     for warning in engine.warnings(frame.logical_plan())? {

@@ -141,6 +141,8 @@ async fn request(
         place: Place::here(),
         source: None,
         shards: None,
+        // What it was then, whatever the project says now.
+        python_version: Some(asked.options.python_version),
         options: asked.options,
         limits: asked.limits,
     })

@@ -1,13 +1,15 @@
 //! What a run tells people and machines: progress while it works, a summary when it ends.
 
+mod agreement;
 mod progress;
 mod summary;
 
 use std::error::Error;
 use std::time::Duration;
 
+pub use agreement::{Agreed, AgreementRate};
 pub use progress::{Lines, Quiet, Terminal, observer};
-pub use summary::{RunState, RunSummary};
+pub use summary::{PythonChoice, RunState, RunSummary};
 pub(crate) use summary::{bytes, count};
 
 /// Where a run is.

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use lode_facts::python::Version;
 use lode_lake::manifest::FileCounts;
 use serde::{Deserialize, Serialize};
+
+use super::AgreementRate;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +38,15 @@ impl RunState {
     }
 }
 
+/// The version of Python that a project's files are read as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PythonChoice {
+    /// The version.
+    pub version: Version,
+    /// What the project says: `requires ">=3.9" in pyproject.toml`.
+    pub source: String,
+}
+
 /// The summary of a run: with `--output json`, the one object on stdout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
@@ -62,6 +74,12 @@ pub struct RunSummary {
     pub peak_rss_bytes: u64,
     /// Version of every table after the run.
     pub tables: BTreeMap<String, i64>,
+    /// How far views of its Python files agree; with `agreement_counts` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<AgreementRate>,
+    /// The version of Python that files are read as, if the project decided it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<PythonChoice>,
     /// What a person should know.
     pub warnings: Vec<String>,
     /// Why the run did not commit.
@@ -88,6 +106,8 @@ impl RunSummary {
             core_seconds: 0.0,
             peak_rss_bytes: 0,
             tables: BTreeMap::new(),
+            agreement: None,
+            python: None,
             warnings: vec![],
             error: None,
             hint: None,
@@ -147,6 +167,12 @@ impl RunSummary {
                 written => writeln!(out, "  {:>13} written", count_i(written))?,
             }
         }
+        if let Some(agreement) = &self.agreement {
+            writeln!(out, "{:<11} {}", "agreement", agreement.to_text())?;
+        }
+        if let Some(PythonChoice { version, source }) = &self.python {
+            writeln!(out, "{:<11} {version}: the project {source}", "python")?;
+        }
         for warning in &self.warnings {
             writeln!(out, "{:<11} {warning}", "warning")?;
         }
@@ -162,7 +188,7 @@ impl RunSummary {
     }
 }
 
-fn count_i(n: i64) -> String {
+pub(super) fn count_i(n: i64) -> String {
     count(u64::try_from(n).unwrap_or(0))
 }
 
@@ -235,14 +261,17 @@ mod tests {
         summary.rows_written.insert("ast_nodes".into(), 300);
         summary.bytes = 4_200;
         summary.elapsed_ms = 320;
-        insta::assert_snapshot!(summary.to_text("lake"), @r"
+        let source = "requires \">=3.9\" in pyproject.toml".into();
+        summary.python = Some(PythonChoice { version: Version::Py313, source });
+        insta::assert_snapshot!(summary.to_text("lake"), @r#"
         committed   0198  (demo #2)
         files       12 scanned, 2 extracted, 9 unchanged, 1 skipped
         work        4.2 kB in 0.3 s (0.0 core-seconds, peak memory 0 B)
         rows        300 written, 1,212 in the snapshot
           ast_nodes           1,200            300 written
           repo_files             12
+        python      3.13: the project requires ">=3.9" in pyproject.toml
         next        lode tables --lake lake
-        ");
+        "#);
     }
 }

@@ -1,5 +1,6 @@
 //! A run, from a repository to committed tables: scan, plan, submit, follow, report.
 
+mod agreement;
 mod cluster;
 mod job;
 mod record;
@@ -14,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lode_executor::host::Listener;
 use lode_facts::lane::LaneId;
+use lode_facts::python::Version;
 use lode_lake::base::Base;
 use lode_lake::plan::{EpochPlan, RunPlan};
 use lode_lake::shard::repo_key;
@@ -25,8 +27,8 @@ use lode_plan::inputs::{KeptRun, RunRequest, inputs, kept_files};
 pub use cluster::{Cluster, EmbeddedCluster, Ended, Place, ended, follow};
 pub use request::{ExtractRequest, Source};
 
-use crate::report::{Phase, Progress, RunError, RunObserver, RunState, RunSummary};
-use crate::scan::{Scan, ScanCache, ScanError, ScanOptions, scan};
+use crate::report::{Phase, Progress, PythonChoice, RunError, RunObserver, RunState, RunSummary};
+use crate::scan::{RequiresPython, Scan, ScanCache, ScanError, ScanOptions, scan};
 use job::Job;
 use usage::Usage;
 
@@ -158,6 +160,7 @@ impl Run {
         for warning in &scanned.warnings {
             self.warn(warning);
         }
+        let request = self.with_python_version(request, &scanned);
         self.observer.phase(Phase::Planning);
         let base = Base::load(lake, &scanned.repo).await?;
         check_origin(&base, &scanned)?;
@@ -196,6 +199,31 @@ impl Run {
             .run(&inputs.files, kept, Some(base))
             .await?;
         self.conclude(lake, &asked, ended).await
+    }
+
+    /// Decides as which version of Python files are read, and says so if the project did.
+    fn with_python_version(&mut self, mut request: ExtractRequest, scanned: &Scan) -> ExtractRequest {
+        let default = Version::default();
+        request.options.python_version = match (request.python_version, &scanned.requires_python) {
+            (Some(given), _) => given,
+            (None, None) => default,
+            (None, Some(required)) => {
+                let RequiresPython { file, specifiers, .. } = required;
+                if let Some(version) = required.version() {
+                    let source = format!("requires {specifiers:?} in {file}");
+                    self.summary.python = Some(PythonChoice { version, source });
+                    version
+                } else {
+                    let [oldest, .., newest] = Version::ALL;
+                    self.warn(&format!(
+                        "{file} requires Python {specifiers:?}, of which Lode knows none ({oldest} to {newest}): files \
+                         are read as {default}"
+                    ));
+                    default
+                }
+            }
+        };
+        request
     }
 
     /// Reports what a job ended with.
@@ -273,6 +301,14 @@ impl Run {
         summary.rows_written = serde_json::from_value(run.rows_written)?;
         summary.bytes = run.bytes.max(0) as u64;
         summary.tables = run.table_versions;
+        let is_filled = run.datasets.iter().any(|dataset| dataset == agreement::COUNTS);
+        if is_filled && summary.rows.contains_key(agreement::COUNTS) {
+            // The run is committed; a rate that can't be read does not change that.
+            match agreement::rate(lake, &self.run_id, &run.repo).await {
+                Ok(rate) => self.summary.agreement = Some(rate),
+                Err(error) => self.warn(&format!("the rate of agreement can't be read: {}", chain(&error))),
+            }
+        }
         Ok(())
     }
 
@@ -432,6 +468,7 @@ fn scan_options(request: &ExtractRequest, lake: &Lake) -> ScanOptions {
         worktrees: request.worktrees,
         reference: request.reference.clone(),
         changed_since: request.changed_since.clone(),
+        requires_python: request.python_version.is_none(),
         ..ScanOptions::default()
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use lode_facts::options::{Limits, Options};
+use lode_facts::python::Version;
 
 use super::Place;
 
@@ -51,7 +52,9 @@ pub struct ExtractRequest {
     pub source: Option<Source>,
     /// Number of shards, against the planner's own choice; for tests.
     pub shards: Option<usize>,
-    /// Options of the extractors.
+    /// Version of Python to read files as; the one of the project, else the default, when not given.
+    pub python_version: Option<Version>,
+    /// Options of the extractors; their version of Python is the one above.
     pub options: Options,
     /// Limits of a file.
     pub limits: Limits,

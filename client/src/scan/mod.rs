@@ -10,6 +10,7 @@ mod error;
 mod git;
 mod inspect;
 mod names;
+mod project;
 mod rules;
 mod sources;
 #[cfg(test)]
@@ -27,8 +28,9 @@ pub use self::cache::ScanCache;
 pub use self::content::{ContentReader, ReadError};
 pub use self::error::ScanError;
 pub use self::names::{escape, normalise_origin};
+pub use self::project::RequiresPython;
 use self::rules::Rules;
-use self::sources::{config_on_disk, found_in_commit, found_in_git, place, surroundings};
+use self::sources::{config_on_disk, found_in_commit, found_in_git, place, project_on_disk, surroundings};
 pub use self::walk::FileStat;
 use self::walk::{Found, Walk};
 use lode_executor::content::Beneath;
@@ -50,6 +52,8 @@ pub struct ScanOptions {
     pub reference: Option<String>,
     /// A commit: only what differs from it is scanned.
     pub changed_since: Option<String>,
+    /// Whether to look for the versions of Python that the repository is for.
+    pub requires_python: bool,
     /// Most files that may be in scope.
     pub max_files: Option<u64>,
     /// Directory of the lake, without links: no part of the repository, wherever it lies.
@@ -108,6 +112,8 @@ pub struct Scan {
     pub deleted: Vec<String>,
     /// Directories of the linked worktrees that were scanned.
     pub worktrees: BTreeMap<String, PathBuf>,
+    /// The versions of Python that the repository says it is for; only if asked for.
+    pub requires_python: Option<RequiresPython>,
     /// What people should know.
     pub warnings: Vec<String>,
     /// What this scan learned, for the next one.
@@ -142,6 +148,7 @@ pub fn scan(root: &Path, options: &ScanOptions) -> Result<Scan, ScanError> {
         files: vec![],
         deleted: vec![],
         worktrees: BTreeMap::new(),
+        requires_python: None,
         warnings,
         cache,
         objects: None,
@@ -157,6 +164,9 @@ pub fn scan(root: &Path, options: &ScanOptions) -> Result<Scan, ScanError> {
             (scan.take(walk), config_on_disk(&mut top)?)
         }
     };
+    if options.requires_python && scan.objects.is_none() {
+        scan.requires_python = project_on_disk(&mut top, &mut scan.warnings);
+    }
     let rules = Rules::new(config.as_deref(), &options.include, &options.exclude, around.is_some())?;
     found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     let mut files: Vec<ScannedFile> = found.into_iter().map(|f| scanned(&scan.repo, &rules, f)).collect();

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::content::{ContentReader, ReadError};
 use super::git::Around;
 use super::names::escape;
+use super::project::{MAX_PROJECT_BYTES, PROJECT_FILES, RequiresPython};
 use super::rules::{CONFIG_FILE, MAX_CONFIG_BYTES};
 use super::walk::{Found, Place, Walk};
 use super::{Scan, ScanError, ScanOptions, changes, git};
@@ -107,6 +108,7 @@ pub(super) fn found_in_commit(
     let entries = git::tree_entries(repo, commit, prefix)?
         .ok_or_else(|| ScanError::NotInTree { path: escape(prefix), reference: reference.to_owned() })?;
     let config = entries.get(CONFIG_FILE.as_bytes()).copied();
+    let project = PROJECT_FILES.map(|name| (name, entries.get(name.as_bytes()).copied()));
     let mut found = git::found_in_tree(repo, entries);
     scan.objects = Some(repo.clone().into_sync());
     let mut reader = ContentReader::new(scan, u64::MAX)?;
@@ -117,8 +119,16 @@ pub(super) fn found_in_commit(
         let deleted = changes::retain_changed(&mut found, &base, &BTreeSet::new(), &mut reader, repo.object_hash());
         scan.deleted = deleted.iter().map(|path| escape(path)).collect();
     }
+    let is_file = |mode: u32| mode & 0o170_000 == 0o100_000;
+    if options.requires_python {
+        let content = |name: &str| {
+            let entry = project.iter().find(|(file, _)| *file == name)?.1?;
+            is_file(entry.mode).then(|| reader.blob(&entry.id.to_string()))
+        };
+        scan.requires_python = RequiresPython::read(content, &mut scan.warnings);
+    }
     let config = match config {
-        Some(entry) if entry.mode & 0o170_000 == 0o100_000 => Some(reader.blob(&entry.id.to_string())),
+        Some(entry) if is_file(entry.mode) => Some(reader.blob(&entry.id.to_string())),
         Some(_) => return Err(ScanError::Config { reason: "it is not a regular file".into() }),
         None => None,
     };
@@ -134,6 +144,22 @@ pub(super) fn config_on_disk(top: &mut Beneath) -> Result<Option<String>, ScanEr
     let mut bytes = vec![];
     let read = file.by_ref().take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes);
     config_text(read.map(|_| bytes).map_err(ReadError::from)).map(Some)
+}
+
+/// What the files of the work tree say of the Python they are for. A link is no file.
+pub(super) fn project_on_disk(top: &mut Beneath, warnings: &mut Vec<String>) -> Option<RequiresPython> {
+    let content = |name: &str| {
+        let mut bytes = vec![];
+        match top.open(name.as_bytes()).map_err(ReadError::from) {
+            Err(ReadError::Vanished) => None,
+            Err(error) => Some(Err(error)),
+            Ok(file) => {
+                let read = file.take(MAX_PROJECT_BYTES + 1).read_to_end(&mut bytes);
+                Some(read.map(|_| bytes).map_err(ReadError::from))
+            }
+        }
+    };
+    RequiresPython::read(content, warnings)
 }
 
 fn config_text(bytes: Result<Vec<u8>, ReadError>) -> Result<String, ScanError> {

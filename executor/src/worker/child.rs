@@ -142,7 +142,8 @@ impl Worker<'_> {
         };
         let contents = items.iter().map(content).collect::<io::Result<Vec<_>>>()?;
         // Interpreters compile the next file while this process extracts the one before.
-        let wants_code = |item: &OrderItem<FileRequest>| item.request.lanes.iter().any(|l| l.lane == LaneId::Bytecode);
+        let reads_code = |lane| matches!(lane, LaneId::Bytecode | LaneId::Agreement);
+        let wants_code = |item: &OrderItem<FileRequest>| item.request.lanes.iter().any(|l| reads_code(l.lane));
         let sources = items.iter().zip(&contents).enumerate().filter(|(_, (item, _))| wants_code(item));
         let sources = sources
             .filter_map(|(index, (item, content))| Some((index, item.request.meta.path.as_str(), content.as_deref()?)));

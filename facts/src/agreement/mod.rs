@@ -23,7 +23,9 @@ use crate::columns::Table;
 use crate::cst::CstSession;
 use crate::extract::{Diagnostic, LaneRequest, LaneStatus, Session};
 use crate::file::FileMeta;
+use crate::fingerprint::tool;
 use crate::lane::LaneId;
+use crate::language::Language;
 use crate::options::Options;
 use crate::source::Source;
 use crate::symtable::SymtableSession;
@@ -45,9 +47,18 @@ pub fn accepts(file: &FileMeta) -> bool {
 
 /// What the rows depend on.
 pub fn fingerprint(options: &Options) -> String {
-    let lanes = [LaneId::Ast, LaneId::Cst, LaneId::Symtable, LaneId::Ts].map(|lane| lane.fingerprint(options));
-    let bytecode = if options.interpreters.is_empty() { String::new() } else { crate::bytecode::fingerprint(options) };
-    format!("{REVISION} {} {} {bytecode}", lanes.join(" "), witness::VERSION)
+    let mut views = vec![
+        crate::ast::fingerprint(options),
+        // Nothing that is compared depends on the package root.
+        crate::cst::fingerprint(options, ""),
+        crate::symtable::fingerprint(options),
+        crate::ts::fingerprint(options, Language::Python),
+        tool(witness::NAME, witness::VERSION),
+    ];
+    if !options.interpreters.is_empty() {
+        views.push(crate::bytecode::fingerprint(options));
+    }
+    format!("{REVISION} {}", views.join("\0"))
 }
 
 /// What a view saw of a file, or why it can't read it.

@@ -13,8 +13,10 @@ use super::align::{Kind, Sighting};
 use super::rows::import;
 use crate::python::{Locator, PythonModule};
 
-/// Version of the witness, for fingerprints.
-pub(super) const VERSION: &str = "rustpython_parser 0.4.0";
+/// The witness, for fingerprints.
+pub(super) const NAME: &str = "rustpython_parser";
+/// Its version.
+pub(super) const VERSION: &str = "0.4.0";
 
 /// Deepest tree it is asked about, in nodes; its visitor recurses.
 const MAX_DEPTH: usize = 20_000;

@@ -17,7 +17,7 @@ use crate::file::{FileKind, FileMeta};
 use crate::lane::LaneId;
 use crate::language::Language;
 use crate::options::Options;
-use crate::python::{PARSER_VERSION, PythonError};
+use crate::python::{self, PythonError};
 use crate::source::Source;
 use tables::{AstCalls, AstDefs, AstDocstrings, AstErrors, AstImports, AstNodes, AstTypeIgnores};
 use walk::{Walker, push_optional_span};
@@ -43,8 +43,7 @@ pub fn accepts(file: &FileMeta) -> bool {
 
 /// What the rows depend on.
 pub fn fingerprint(options: &Options) -> String {
-    let Options { python_version, max_docstring_bytes, .. } = options;
-    format!("{REVISION} {PARSER_VERSION} python {python_version} docstring {max_docstring_bytes}")
+    format!("{REVISION} {} docstring {}", python::fingerprint(options), options.max_docstring_bytes)
 }
 
 /// The lane at work.

@@ -98,6 +98,24 @@ impl<'o> Code<'o> {
         })
     }
 
+    /// Name, length of the code and constants of the code object of that number, without all the rest.
+    ///
+    /// # Errors
+    /// If one of them is not what it should be.
+    pub fn outline(
+        objects: &'o Objects<'_>,
+        number: u32,
+        layout: Layout,
+    ) -> Result<(Cow<'o, str>, usize, &'o [ObjectId]), BytecodeError> {
+        let parts = &objects.code(number).parts;
+        let name = match layout {
+            Layout::Separate => parts[7],
+            Layout::LocalsPlus => parts[6],
+        };
+        let code = bytes(objects, parts[0], "code")?;
+        Ok((text(objects, name, "name")?, code.len(), tuple(objects, parts[1], "constants")?))
+    }
+
     /// `co_nlocals`.
     pub fn nlocals(&self) -> i32 {
         self.raw.nlocals.unwrap_or(self.varnames.len() as i32)

@@ -164,7 +164,7 @@ impl<'c> Context<'c> {
             Argument::None => Value::default(),
             Argument::Int => int,
             Argument::SmallInt => {
-                let _ = write!(argrepr, "{arg}");
+                push_integer(argrepr, i64::from(arg));
                 int
             }
             Argument::Const => {
@@ -188,7 +188,7 @@ impl<'c> Context<'c> {
             Argument::LocalPair => {
                 let (first, second) = (self.code.local(index? >> 4)?, self.code.local(index? & 15)?);
                 joined.clear();
-                let _ = write!(joined, "{first}, {second}");
+                [first, ", ", second].iter().for_each(|part| joined.push_str(part));
                 argrepr.push_str(joined);
                 named("local", joined.as_str())
             }
@@ -267,25 +267,61 @@ impl<'c> Context<'c> {
 
     /// A name beside which the lowest bit of the argument asks for something more on the stack.
     fn pushes_also<'v>(&self, name: &'v str, arg: i32, also: &str, argrepr: &mut String) -> Value<'v> {
-        let _ = match (arg & 1, self.table.has_labels()) {
-            (0, _) => write!(argrepr, "{name}"),
-            (_, false) => write!(argrepr, "{also} + {name}"),
-            (_, true) => write!(argrepr, "{name} + {also}"),
+        let parts = match (arg & 1, self.table.has_labels()) {
+            (0, _) => [name, "", ""],
+            (_, false) => [also, " + ", name],
+            (_, true) => [name, " + ", also],
         };
+        parts.iter().for_each(|part| argrepr.push_str(part));
         Value { kind: Some("name"), int: None, text: Some(name) }
     }
 
     fn push_target(&self, instruction: &Instruction<'_>, argrepr: &mut String) -> Option<()> {
         let target = instruction.target?;
-        let preposition = if instruction.op.argument == Argument::JumpFrom { "from" } else { "to" };
-        let _ = match instruction.op.argument {
-            _ if self.table.has_labels() => write!(argrepr, "{preposition} L{}", label(self.labels, target)?),
-            // `dis` of 3.8 and 3.9 leaves absolute targets as they are.
-            Argument::JumpAbsolute if !self.table.jumps_in_units() => Ok(()),
-            _ => write!(argrepr, "{preposition} {target}"),
-        };
+        // `dis` of 3.8 and 3.9 leaves absolute targets as they are.
+        if instruction.op.argument == Argument::JumpAbsolute && !self.table.jumps_in_units() {
+            return Some(());
+        }
+        argrepr.push_str(if instruction.op.argument == Argument::JumpFrom { "from " } else { "to " });
+        if self.table.has_labels() {
+            argrepr.push('L');
+            push_integer(argrepr, i64::from(label(self.labels, target)?));
+        } else {
+            push_integer(argrepr, target);
+        }
         Some(())
     }
 }
 
+/// Writes a number, without the detour over formatting.
+fn push_integer(text: &mut String, number: i64) {
+    if number < 0 {
+        text.push('-');
+    }
+    let (mut left, mut digits, mut start) = (number.unsigned_abs(), [0u8; 20], 20);
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    digits[start..].iter().for_each(|digit| text.push(char::from(*digit)));
+}
+
 const CONVERSIONS: [&str; 4] = ["", "str", "repr", "ascii"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_formatted() {
+        for number in [0, 7, -7, 10, 1_234_567_890, i64::MAX, i64::MIN] {
+            let mut text = String::new();
+            push_integer(&mut text, number);
+            assert_eq!(text, number.to_string());
+        }
+    }
+}

@@ -204,37 +204,30 @@ impl<'t, 's> FileRows<'t, 's> {
         let mut code_left = MAX_CODE_BYTES;
         let mut pending: Vec<(u32, Option<(usize, usize)>)> = vec![(root, None)];
         while let Some((number, parent)) = pending.pop() {
-            let code = Code::new(objects, number, table.layout())?;
+            let (name, code_len, consts) = Code::outline(objects, number, table.layout())?;
             let ordinal = self.next_unit;
             self.next_unit += 1;
-            let name = code.name.into_owned();
             let qualname = match parent {
                 Some((index, const_index)) => {
                     let outer: &mut Unit<'o> = &mut units[index];
                     outer.children.push((const_index, ordinal));
-                    if outer.parent.is_some() { format!("{}.{name}", outer.qualname) } else { name }
+                    if outer.parent.is_some() { Cow::Owned(format!("{}.{name}", outer.qualname)) } else { name }
                 }
                 None => name,
             };
             let parent_place = parent.map(|(index, const_index)| (units[index].ordinal, const_index as i32));
             // An empty code object costs something, too.
-            let cost = code.code.len() + qualname.len() + 64;
+            let cost = code_len + qualname.len() + 64;
             code_left = code_left
                 .checked_sub(cost)
                 .ok_or(BytecodeError::TooLarge { what: "code objects", limit: MAX_CODE_BYTES })?;
             let here = units.len();
-            let inner = code.consts.iter().enumerate().rev().filter_map(|(index, id)| match objects.get(*id) {
+            let inner = consts.iter().enumerate().rev().filter_map(|(index, id)| match objects.get(*id) {
                 Object::Code(number) => Some((*number, Some((here, index)))),
                 _ => None,
             });
             pending.extend(inner);
-            units.push(Unit {
-                number,
-                ordinal,
-                parent: parent_place,
-                qualname: Cow::Owned(qualname),
-                children: vec![],
-            });
+            units.push(Unit { number, ordinal, parent: parent_place, qualname, children: vec![] });
         }
         Ok(units)
     }
@@ -333,6 +326,8 @@ impl<'t, 's> FileRows<'t, 's> {
         instructions::labels(parts.instructions, labels);
         let context = Context { table: parts.table, code: parts.code, reprs, repr_ends, labels };
         let mut places = Places::new(parts.locations);
+        // Neighbours often come from the same place.
+        let mut last: (Position, Option<(i32, i32)>) = (Position::default(), None);
         for (index, instruction) in parts.instructions.iter().enumerate() {
             let value = context.resolve(instruction, argrepr, joined)?;
             let left = self.text_left.checked_sub(argrepr.len());
@@ -362,7 +357,10 @@ impl<'t, 's> FileRows<'t, 's> {
             table.jump_target.push(instruction.target.and_then(|target| i32::try_from(target).ok()));
             table.cache_info.push(Some(instruction.op.cache_format).filter(|format| !format.is_empty()));
             table.cache_hex.push(cache_hex(parts.code.code, instruction).as_deref());
-            let span = lines.and_then(|lines| byte_span(lines, &position));
+            if position != last.0 {
+                last = (position, lines.and_then(|lines| byte_span(lines, &position)));
+            }
+            let span = last.1;
             table.bstart.push(span.map(|(start, _)| start));
             table.bend.push(span.map(|(_, end)| end));
             table.lineno.push(position.line);

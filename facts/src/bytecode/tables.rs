@@ -60,13 +60,13 @@ fact_table! {
         /// Length of the code.
         code_len: Int32 { unit: "byte" },
         /// Names of globals and attributes.
-        names: TextList,
+        names: Utf8List,
         /// Names of local variables, parameters first.
-        varnames: TextList,
+        varnames: Utf8List,
         /// Names of variables of functions around it.
-        freevars: TextList,
+        freevars: Utf8List,
         /// Names of variables that functions in it use.
-        cellvars: TextList,
+        cellvars: Utf8List,
     }
 }
 

@@ -25,10 +25,11 @@ use crate::catalog::Dataset;
 use crate::columns::Table;
 use crate::extract::{Diagnostic, LaneRequest, LaneStatus, Session, Severity};
 use crate::file::{FileKind, FileMeta};
+use crate::fingerprint::tool;
 use crate::lane::LaneId;
 use crate::language::Language;
 use crate::options::Options;
-use crate::python::{PARSER_VERSION, PythonError};
+use crate::python::{self, PythonError};
 use crate::source::Source;
 use manifest::LIBCST_VERSION;
 use names::{ModuleName, QualifiedNames};
@@ -63,13 +64,19 @@ pub fn accepts(file: &FileMeta) -> bool {
     file.kind == FileKind::File && file.language == Some(Language::Python)
 }
 
-/// What the rows depend on.
-pub fn fingerprint(options: &Options) -> String {
-    let Options { python_version, package_roots, max_docstring_bytes, max_expression_bytes, .. } = options;
+/// What the rows depend on, for files below a package root.
+pub fn fingerprint(options: &Options, root: &str) -> String {
+    let Options { max_docstring_bytes, max_expression_bytes, .. } = options;
     format!(
-        "{REVISION} {PARSER_VERSION} libcst {LIBCST_VERSION} python {python_version} \
-         docstring {max_docstring_bytes} expression {max_expression_bytes} roots {package_roots:?}"
+        "{REVISION} {} {} docstring {max_docstring_bytes} expression {max_expression_bytes} root {root:?}",
+        python::fingerprint(options),
+        tool("libcst", LIBCST_VERSION)
     )
+}
+
+/// The package root around a file; empty for the repository's own.
+pub fn package_root<'o>(options: &'o Options, path: &str) -> &'o str {
+    names::root_around(path, &options.package_roots).unwrap_or("")
 }
 
 /// The lane at work.

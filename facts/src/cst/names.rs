@@ -141,9 +141,7 @@ pub(super) struct ModuleName {
 impl ModuleName {
     /// By LibCST's rule: the path below the root without its suffix; `__init__` and `__main__` are their package.
     pub(super) fn of(path: &str, roots: &[String]) -> Self {
-        let below = |root: &String| path.strip_prefix(root.trim_end_matches('/'))?.strip_prefix('/');
-        let roots = roots.iter().filter(|root| !root.is_empty());
-        let path = roots.filter_map(below).min_by_key(|rest| rest.len()).unwrap_or(path);
+        let path = root_around(path, roots).and_then(|root| below(path, root)).unwrap_or(path);
         let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         let Some(file) = parts.pop() else { return Self::default() };
         let stem = stem(file);
@@ -175,6 +173,17 @@ impl ModuleName {
         out.push_str(absolute);
         true
     }
+}
+
+/// The innermost of the roots around a file.
+pub(super) fn root_around<'r>(path: &str, roots: &'r [String]) -> Option<&'r str> {
+    let roots = roots.iter().map(|root| root.trim_end_matches('/')).filter(|root| !root.is_empty());
+    roots.filter(|root| below(path, root).is_some()).max_by_key(|root| root.len())
+}
+
+/// A path below a root.
+fn below<'p>(path: &'p str, root: &str) -> Option<&'p str> {
+    path.strip_prefix(root)?.strip_prefix('/')
 }
 
 /// A file's name without its suffix, as `pathlib` splits them.

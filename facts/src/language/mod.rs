@@ -26,6 +26,11 @@ impl Language {
         Self::ALL.iter().copied().find(|language| language.name() == name)
     }
 
+    /// Extensions of its files, without the dot, in lower case.
+    pub fn extensions(self) -> impl Iterator<Item = &'static str> {
+        self.names().extensions.split(' ').filter(|word| !word.is_empty())
+    }
+
     /// The language of a file, from its path and the first [`HEAD_BYTES`] of its content.
     ///
     /// Content decides in two cases only: a `#!` line where the name says nothing, and `.h`, which is C++ if a line of

@@ -19,6 +19,9 @@ use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use ruff_text_size::{Ranged, TextRange, TextSize};
 use thiserror::Error;
 
+use crate::fingerprint::tool;
+use crate::options::Options;
+
 pub use decode::{Decoded, decode, source_encoding};
 pub use literal::{MAX_DECIMAL_DIGITS, Quoted, push_bytes, push_float, push_imaginary, push_integer, push_string};
 pub use position::{DecodedLines, Locator, OffsetMap, Span};
@@ -28,7 +31,7 @@ pub use version::{UnknownVersion, Version};
 /// Deepest tree, in nodes: where CPython's own construction of the tree gives up.
 pub const MAX_DEPTH: usize = 10_000;
 
-/// Version of the parser, for fingerprints.
+/// The parser, as tables name it.
 pub const PARSER_VERSION: &str = "ruff_python_parser 0.0.10";
 
 thread_local! {
@@ -40,6 +43,16 @@ thread_local! {
 /// many of them read it.
 pub fn parses() -> u64 {
     PARSES.get()
+}
+
+/// Raised by hand whenever files are decoded, refused or parsed in another way: the rows of every lane that reads them
+/// may change.
+const REVISION: u32 = 2;
+
+/// What of the front end the rows of a lane depend on.
+pub(crate) fn fingerprint(options: &Options) -> String {
+    let (name, version) = PARSER_VERSION.split_once(' ').unwrap_or((PARSER_VERSION, ""));
+    format!("front {REVISION} {} python {}", tool(name, version), options.python_version)
 }
 
 /// Why a file has no tree, in the terms of the exception CPython raises.
@@ -78,14 +91,16 @@ impl<'a> PythonModule<'a> {
     /// # Errors
     /// Where CPython would refuse the file, or where its encoding is not supported.
     pub fn parse(bytes: &'a [u8], version: Version) -> Result<Self, PythonError> {
-        let decoded = decode(bytes).map_err(|error| refusal::of_decoder(error, version))?;
-        if nesting::braces_exceed_limit(&decoded.text) {
+        let decoded = decode(bytes).map_err(|error| refusal::of_decoder(bytes, error, version))?;
+        if nesting::brackets_exhaust_the_parser(&decoded.text) {
             return Err(nesting::too_many_brackets());
         }
         let lines = position::line_starts(&decoded.text);
         PARSES.set(PARSES.get() + 1);
         let options = ParseOptions::from(Mode::Module).with_target_version(version.target());
-        let parsed = parse_unchecked(&decoded.text, options).try_into_module().expect("module mode gives a module");
+        let parse = || parse_unchecked(&decoded.text, options);
+        let parsed = nesting::with_room_for_lambdas(&decoded.text, parse).ok_or_else(nesting::too_complex)?;
+        let parsed = parsed.try_into_module().expect("module mode gives a module");
         let nesting = nesting::measure(parsed.tokens());
         let module = Self { decoded, lines, tree: Tree::new(parsed, nesting.depth), version };
         let parser = module.parser_error();
@@ -102,7 +117,7 @@ impl<'a> PythonModule<'a> {
 
     fn parser_error(&self) -> Option<(TextRange, PythonError)> {
         if let Some(error) = self.tree.errors().first() {
-            return Some(refusal::of_parser(self.text(), error));
+            return Some(refusal::of_parser(self.text(), self.tokens(), error));
         }
         let error = self.tree.unsupported_syntax_errors().first()?;
         Some((error.range(), PythonError::new("SyntaxError", error.to_string(), None)))

@@ -1,11 +1,11 @@
 //! How deep a file nests, from its tokens: CPython's limits, and a bound on the depth of the tree.
 
-use memchr::memchr2_iter;
+use memchr::{memchr2_iter, memmem};
 use ruff_python_ast::token::{TokenKind, Tokens};
 use ruff_python_parser::{Mode, lexer};
 use ruff_text_size::{Ranged, TextRange};
 
-use super::PythonError;
+use super::{MAX_DEPTH, PythonError};
 
 /// Open brackets at which CPython's tokenizer gives up (`MAXLEVEL`).
 const MAX_BRACKETS: usize = 200;
@@ -31,32 +31,94 @@ struct Level {
     lambda: bool,
 }
 
-/// Whether braces nest beyond the limit, which has to be known before the parser runs: it follows format
-/// specifications within each other without growing its stack.
-pub(super) fn braces_exceed_limit(text: &str) -> bool {
-    let open = |depth: usize, brace| if brace == b'{' { depth + 1 } else { depth.saturating_sub(1) };
-    let mut depth = 0;
-    let suspicious = memchr2_iter(b'{', b'}', text.as_bytes()).any(|at| {
-        depth = open(depth, text.as_bytes()[at]);
-        depth > MAX_BRACKETS
-    });
-    if !suspicious {
-        return false;
-    }
-    // Most of what looks like it is text: only tokens count.
+/// Other brackets of a kind at which the parser is not asked: it would say the same at length.
+const FAR_TOO_MANY_BRACKETS: usize = 2_500;
+
+/// Whether brackets nest so deep that the parser must not run: it follows format specifications within each other, and
+/// lists that are assigned to, without growing its stack.
+pub(super) fn brackets_exhaust_the_parser(text: &str) -> bool {
+    let exceed = |brackets: &(u8, u8, usize)| looks_deeper(text, *brackets) && is_deeper(text, *brackets);
+    [(b'{', b'}', MAX_BRACKETS), (b'[', b']', FAR_TOO_MANY_BRACKETS), (b'(', b')', FAR_TOO_MANY_BRACKETS)]
+        .iter()
+        .any(exceed)
+}
+
+/// Whether bytes that look like brackets of a kind nest deeper than this.
+fn looks_deeper(text: &str, (open, close, limit): (u8, u8, usize)) -> bool {
+    let mut depth = 0usize;
+    memchr2_iter(open, close, text.as_bytes()).any(|at| {
+        depth = if text.as_bytes()[at] == open { depth + 1 } else { depth.saturating_sub(1) };
+        depth > limit
+    })
+}
+
+/// Whether brackets of a kind nest deeper than this. Most of what looks like it is text: only tokens count.
+fn is_deeper(text: &str, (open, _, limit): (u8, u8, usize)) -> bool {
+    let kinds = match open {
+        b'{' => (TokenKind::Lbrace, TokenKind::Rbrace),
+        b'[' => (TokenKind::Lsqb, TokenKind::Rsqb),
+        _ => (TokenKind::Lpar, TokenKind::Rpar),
+    };
     let mut lexer = lexer::lex(text, Mode::Module);
-    let mut depth = 0;
+    let mut depth = 0usize;
     loop {
         match lexer.next_token() {
-            TokenKind::Lbrace => depth = open(depth, b'{'),
-            TokenKind::Rbrace => depth = open(depth, b'}'),
             TokenKind::EndOfFile => return false,
+            kind if kind == kinds.0 => depth += 1,
+            kind if kind == kinds.1 => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > MAX_BRACKETS {
+        if depth > limit {
             return true;
         }
     }
+}
+
+/// Stack that the parser may take for a lambda in the parameters of another, generously.
+const STACK_A_LAMBDA: usize = 8 * 1024;
+/// So many fit onto any stack.
+const FEW_LAMBDAS: usize = 16;
+
+/// Parses a file whose lambdas may nest in each other's parameters: the parser follows them without growing its stack.
+/// Nothing, where they nest deeper than any tree.
+pub(super) fn with_room_for_lambdas<T>(text: &str, parse: impl FnOnce() -> T) -> Option<T> {
+    match depth_of_lambdas(text) {
+        0..=FEW_LAMBDAS => Some(parse()),
+        depth if depth <= MAX_DEPTH => Some(stacker::grow(depth * STACK_A_LAMBDA, parse)),
+        _ => None,
+    }
+}
+
+/// How many lambdas are open at most whose parameters have not ended, or no fewer.
+fn depth_of_lambdas(text: &str) -> usize {
+    if memmem::find_iter(text.as_bytes(), b"lambda").nth(FEW_LAMBDAS).is_none() {
+        return 0;
+    }
+    let mut lexer = lexer::lex(text, Mode::Module);
+    // Open lambdas by the number of brackets around them.
+    let (mut open, mut brackets, mut deepest) = (vec![], 0usize, 0);
+    loop {
+        match lexer.next_token() {
+            TokenKind::Lambda => {
+                open.push(brackets);
+                deepest = deepest.max(open.len());
+            }
+            TokenKind::Colon if open.last() == Some(&brackets) => drop(open.pop()),
+            TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace => brackets += 1,
+            TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace => {
+                brackets = brackets.saturating_sub(1);
+                open.truncate(open.partition_point(|around| *around <= brackets));
+            }
+            TokenKind::Newline => open.clear(),
+            TokenKind::EndOfFile => return deepest,
+            _ => {}
+        }
+    }
+}
+
+/// The error of a file that is too much for CPython's parser.
+pub(super) fn too_complex() -> PythonError {
+    PythonError::new("MemoryError", "Parser stack overflowed - Python source too complex to parse", None)
 }
 
 /// The error of brackets beyond the limit.

@@ -50,6 +50,13 @@ impl Drop for Tree {
     }
 }
 
+/// Takes what is below an expression away, however deep it is.
+pub(super) fn hollow(expression: &mut Expr) {
+    let dismantler = Dismantler::default();
+    walk_expr(&dismantler, expression);
+    dismantler.finish();
+}
+
 /// Moves every node out of its parent before the parent is dropped, so that no drop recurses.
 #[derive(Default)]
 struct Dismantler {
@@ -61,6 +68,10 @@ struct Dismantler {
 impl Dismantler {
     fn dismantle(&self, mut module: ModModule) {
         walk_body(self, &mut module.body);
+        self.finish();
+    }
+
+    fn finish(&self) {
         loop {
             let (statement, expression, pattern) = (
                 self.statements.borrow_mut().pop(),

@@ -26,7 +26,7 @@ use crate::file::{FileKind, FileMeta};
 use crate::lane::LaneId;
 use crate::language::Language;
 use crate::options::Options;
-use crate::python::{PARSER_VERSION, PythonError};
+use crate::python::{self, PythonError};
 use crate::source::Source;
 use build::Builder;
 use rows::{Rows, Tables};
@@ -58,7 +58,7 @@ pub fn accepts(file: &FileMeta) -> bool {
 
 /// What the rows depend on.
 pub fn fingerprint(options: &Options) -> String {
-    format!("{REVISION} {PARSER_VERSION} python {}", options.python_version)
+    format!("{REVISION} {}", python::fingerprint(options))
 }
 
 /// The lane at work.

@@ -24,6 +24,7 @@ use crate::catalog::Dataset;
 use crate::columns::Table;
 use crate::extract::{Diagnostic, LaneRequest, LaneStatus, Session, Severity};
 use crate::file::FileMeta;
+use crate::fingerprint::tool;
 use crate::lane::LaneId;
 use crate::language::Language;
 use crate::options::Options;
@@ -49,16 +50,22 @@ pub fn accepts(file: &FileMeta) -> bool {
     file.language.is_some_and(|language| grammars::find(language).is_some())
 }
 
-/// What the rows depend on.
-pub fn fingerprint(options: &Options) -> String {
-    let grammars: Vec<String> = grammars::SPECS.iter().map(|s| format!("{} {}", s.name, s.version)).collect();
+/// What the rows depend on, for files of a language.
+pub fn fingerprint(options: &Options, language: Language) -> String {
+    let grammar = grammars::find(language).map(|spec| tool(spec.name, spec.version));
     format!(
-        "revision {REVISION}\0tree-sitter {}\0{}\0max_text_bytes {}\0max_docstring_bytes {}",
-        grammars::PARSER_VERSION,
-        grammars.join("\0"),
+        "revision {REVISION}\0{}\0{} {}\0max_text_bytes {}\0max_docstring_bytes {}",
+        tool("tree-sitter", grammars::PARSER_VERSION),
+        language.name(),
+        grammar.unwrap_or_default(),
         options.max_text_bytes,
         options.max_docstring_bytes
     )
+}
+
+/// Languages with a grammar.
+pub fn languages() -> impl Iterator<Item = Language> {
+    grammars::SPECS.iter().map(|spec| spec.language)
 }
 
 /// The lane at work.

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use compare::Tally;
 use cpython::{Python, all, corpus, files};
+use lode_facts::python::Version;
 use mutants::{Random, mutant};
 use oracle::Oracle;
 
@@ -64,6 +65,20 @@ fn standard_libraries_equal_cpython() {
         let tally = compare(&python, "standard library", read(files(&python.library)));
         assert!(tally.files > 500, "{} files are no standard library", tally.files);
         judge(&tally);
+    }
+}
+
+/// Sources that CPython refuses, one a line, with `\\n` for ends of lines: what people get wrong.
+const ERRORS: &str = include_str!("errors.txt");
+
+#[test]
+fn errors_are_told_in_cpythons_words() {
+    for python in Python::chosen().into_iter().filter(|python| python.version >= Version::Py311) {
+        let sources = ERRORS.lines().map(|line| (line.to_owned(), line.replace("\\n", "\n").into_bytes()));
+        let tally = compare(&python, "errors", sources);
+        judge(&tally);
+        let others = tally.other_refusals.join("\n");
+        assert!(others.is_empty(), "{} of {} are told otherwise:\n{others}", tally.other_refusals.len(), tally.files);
     }
 }
 

@@ -1,4 +1,5 @@
-//! Extractors as scalar functions: `ast_defs(content)`, `ts_defs(content, language)`, … each a list of structs for `UNNEST`.
+//! Extractors as scalar functions: `ast_defs(content)`, `ts_defs(content, language)`, `cst_defs(content, path)`, … each a
+//! list of structs for `UNNEST`. Content is Python where no language is named; a path names the module.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, ListArray, StringArray
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields};
-use datafusion::common::{DataFusionError, Result, exec_err, plan_err};
+use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
@@ -16,8 +17,9 @@ use lode_facts::extract::{FileRequest, LaneRequest};
 use lode_facts::file::{FileKind, FileMeta};
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
-use lode_facts::options::{Limits, Options};
+use lode_facts::options::Limits;
 
+use super::check_interpreter;
 use crate::host::HostHandle;
 
 /// Files a call of the host takes at a time.
@@ -52,14 +54,12 @@ impl ContentFunction {
         let lane = dataset.lane.expect("functions are made of datasets that a lane fills");
         let contents =
             [DataType::Utf8, DataType::Utf8View, DataType::LargeUtf8, DataType::Binary, DataType::BinaryView];
-        let languages: &[DataType] = &[DataType::Utf8, DataType::Utf8View];
-        let signatures = contents.iter().flat_map(|content| -> Vec<TypeSignature> {
-            if lane == LaneId::Ts {
-                let both = languages.iter().map(|language| vec![content.clone(), language.clone()]);
-                both.map(TypeSignature::Exact).collect()
-            } else {
-                vec![TypeSignature::Exact(vec![content.clone()])]
-            }
+        let texts = [DataType::Utf8, DataType::Utf8View];
+        let signatures = contents.iter().flat_map(|content| {
+            let alone = (lane != LaneId::Ts).then(|| vec![content.clone()]);
+            let second = texts.iter().filter(|_| matches!(lane, LaneId::Ts | LaneId::Cst | LaneId::Bytecode));
+            let both = second.map(|text| vec![content.clone(), text.clone()]);
+            alone.into_iter().chain(both).map(TypeSignature::Exact).collect::<Vec<_>>()
         });
         let signature = Signature::one_of(signatures.collect(), Volatility::Immutable);
         Self { dataset, lane, signature, host }
@@ -73,10 +73,14 @@ impl ContentFunction {
         Arc::new(Field::new_list_field(DataType::Struct(self.fields()), true))
     }
 
-    fn request(&self, language: Option<Language>, size: usize) -> FileRequest {
+    fn request(&self, second: Option<&str>, size: usize) -> Result<FileRequest> {
+        let (language, path) = match self.lane {
+            LaneId::Ts => (self.language(second)?, ""),
+            _ => (Language::Python, second.unwrap_or("")),
+        };
         let meta = FileMeta {
             repo: String::new(),
-            path: String::new(),
+            path: path.into(),
             path_bytes: None,
             file_id: 0,
             kind: FileKind::File,
@@ -85,15 +89,16 @@ impl ContentFunction {
             mode: 0o100_644,
             git_blob: None,
             tracked: None,
-            language,
+            language: Some(language),
             included: true,
             rule: String::new(),
         };
-        FileRequest { meta, lanes: vec![LaneRequest { lane: self.lane, datasets: vec![self.dataset.name.into()] }] }
+        let lanes = vec![LaneRequest { lane: self.lane, datasets: vec![self.dataset.name.into()] }];
+        Ok(FileRequest { meta, lanes })
     }
 
     fn language(&self, name: Option<&str>) -> Result<Language> {
-        let Some(name) = name else { return plan_err!("{} needs a language", self.dataset.name) };
+        let Some(name) = name else { return exec_err!("{} needs a language", self.dataset.name) };
         let unknown = || DataFusionError::Execution(format!("{}: no language {name:?}", self.dataset.name));
         Language::by_name(name).ok_or_else(unknown)
     }
@@ -109,6 +114,7 @@ impl ScalarUDFImpl for ContentFunction {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        check_interpreter(self.dataset, self.host.as_ref())?;
         Ok(DataType::List(self.item()))
     }
 
@@ -119,17 +125,17 @@ impl ScalarUDFImpl for ContentFunction {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let contents = cast(&arrays[0], &DataType::Binary)?;
         let contents: &BinaryArray = contents.as_binary();
-        let languages = match arrays.get(1) {
+        let second = match arrays.get(1) {
             Some(array) => Some(cast(array, &DataType::Utf8)?.as_string::<i32>().clone()),
             None => None,
         };
-        let lists = self.lists(host, contents, languages.as_ref())?;
+        let lists = self.lists(host, contents, second.as_ref())?;
         Ok(ColumnarValue::Array(lists))
     }
 }
 
 impl ContentFunction {
-    fn lists(&self, host: &HostHandle, contents: &BinaryArray, languages: Option<&StringArray>) -> Result<ArrayRef> {
+    fn lists(&self, host: &HostHandle, contents: &BinaryArray, second: Option<&StringArray>) -> Result<ArrayRef> {
         let mut lengths = vec![0usize; contents.len()];
         let mut valid = vec![false; contents.len()];
         let mut batches: Vec<StructArray> = vec![];
@@ -138,13 +144,10 @@ impl ContentFunction {
             let mut files = Vec::with_capacity(group.len());
             for row in group {
                 let content = contents.value(*row).to_vec();
-                let language = match languages {
-                    Some(languages) => self.language(languages.is_valid(*row).then(|| languages.value(*row)))?,
-                    None => Language::Python,
-                };
-                files.push((self.request(Some(language), content.len()), content));
+                let second = second.filter(|second| second.is_valid(*row)).map(|second| second.value(*row));
+                files.push((self.request(second, content.len())?, content));
             }
-            let output = block_on(host.0.extract_contents(&Options::default(), &Limits::default(), files))?;
+            let output = block_on(host.0.extract_contents(host.0.function_options(), &Limits::default(), files))?;
             for (row, report) in group.iter().zip(&output.files) {
                 let done = report.lanes.iter().flat_map(|lane| &lane.datasets).find(|d| d.dataset == self.dataset.name);
                 if let Some(done) = done {

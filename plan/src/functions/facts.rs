@@ -1,7 +1,9 @@
 //! Extractors as table functions: `files(root, globs)` and `extract(dataset, root, globs)`.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -24,22 +26,26 @@ use lode_facts::catalog::{Dataset, Scope, dataset, datasets};
 use lode_facts::extract::{FileRequest, LaneRequest};
 use lode_facts::file::{FileKind, FileMeta, escape};
 use lode_facts::hash::file_id;
-use lode_facts::lane::LaneId;
-use lode_facts::language::Language;
-use lode_facts::options::{Limits, Options};
+use lode_facts::language::{HEAD_BYTES, Language};
+use lode_facts::options::Limits;
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
+use super::check_interpreter;
 use crate::host::{ContentSource, ExtractOrder, GroupFacts, HostHandle};
 
 const GROUP_FILES: usize = 64;
 
 /// The table functions.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum FactsTableFunction {
     /// `files(root [, globs])`: the files below a directory, as `repo_files` has them.
     Files,
     /// `extract(dataset, root [, globs])`: the facts of one dataset of the files below a directory.
-    Extract,
+    Extract {
+        /// Who extracts, in this process.
+        host: Option<HostHandle>,
+    },
 }
 
 impl TableFunctionImpl for FactsTableFunction {
@@ -51,15 +57,19 @@ impl TableFunctionImpl for FactsTableFunction {
         let texts = texts.collect::<Result<Vec<String>>>()?;
         let (dataset, rest) = match (self, texts.as_slice()) {
             (Self::Files, rest @ [_, ..]) => ("repo_files".to_owned(), rest),
-            (Self::Extract, [dataset, rest @ ..]) if !rest.is_empty() => (dataset.clone(), rest),
+            (Self::Extract { .. }, [dataset, rest @ ..]) if !rest.is_empty() => (dataset.clone(), rest),
             (Self::Files, _) => return plan_err!("files takes a directory and globs: files('src', '*.py')"),
-            (Self::Extract, _) => {
+            (Self::Extract { .. }, _) => {
                 return plan_err!("extract takes a dataset, a directory and globs: extract('ast_defs', 'src', '*.py')");
             }
         };
         let globs = rest[1..].iter().flat_map(|globs| globs.split(',')).map(|glob| glob.trim().to_owned());
         let globs = globs.filter(|glob| !glob.is_empty()).collect();
-        Ok(Arc::new(FactsTable::try_new(&dataset, PathBuf::from(&rest[0]), globs)?))
+        let table = FactsTable::try_new(&dataset, PathBuf::from(&rest[0]), globs)?;
+        if let Self::Extract { host } = self {
+            check_interpreter(table.dataset()?, host.as_ref())?;
+        }
+        Ok(Arc::new(table))
     }
 }
 
@@ -82,9 +92,6 @@ impl FactsTable {
             let known = datasets().iter().filter(|d| d.scope == Scope::File && d.lane.is_some()).map(|d| d.name);
             return plan_err!("no dataset {dataset_name:?}; there are {}", known.collect::<Vec<_>>().join(", "));
         };
-        if dataset(dataset_name).is_some_and(|d| d.lane == Some(LaneId::Bytecode)) {
-            return plan_err!("{dataset_name:?} needs an interpreter: fill it with `lode extract --python …`");
-        }
         let table = Self { dataset: dataset_name.to_owned(), root, globs, projection: None };
         table.walk()?;
         Ok(table)
@@ -194,9 +201,11 @@ impl ExecutionPlan for FactsExec {
             DataFusionError::Plan("this process can't extract: its session has no extraction host".into())
         })?;
         let dataset = self.table.dataset()?;
+        // Planned where there was an interpreter, it may run where there is none.
+        check_interpreter(dataset, Some(&host))?;
         let order = ExtractOrder {
             source: ContentSource::Shared { root: self.table.root.clone(), linked: Default::default() },
-            options: Options::default(),
+            options: host.0.function_options().clone(),
             limits: Limits::default(),
         };
         let root = self.table.root.clone();
@@ -221,7 +230,7 @@ impl ExecutionPlan for FactsExec {
 }
 
 fn request(
-    root: &std::path::Path,
+    root: &Path,
     dataset: &Dataset,
     entry: std::result::Result<ignore::DirEntry, ignore::Error>,
 ) -> Result<Option<FileRequest>> {
@@ -246,7 +255,7 @@ fn request(
         mode: if executable { 0o100_755 } else { 0o100_644 },
         git_blob: None,
         tracked: None,
-        language: Language::detect(&path, &[]),
+        language: Language::detect(&path, &head(entry.path())),
         path,
         included: true,
         rule: "default".into(),
@@ -256,6 +265,18 @@ fn request(
         return Ok(None);
     }
     Ok(Some(FileRequest { meta, lanes: vec![LaneRequest { lane, datasets: vec![dataset.name.into()] }] }))
+}
+
+/// The first bytes of a file, from which its language may follow; none if it can't be read, which its extraction says.
+fn head(path: &Path) -> Vec<u8> {
+    let mut head = vec![];
+    // Between the walk and now the file can have become a link, or a pipe that nobody writes to.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    if let Ok(file) = rustix::fs::open(path, flags, Mode::empty()) {
+        // What was read before an error is what there is to go by.
+        let _ = File::from(file).take(HEAD_BYTES as u64).read_to_end(&mut head);
+    }
+    head
 }
 
 /// Puts the identity columns before a group's facts.

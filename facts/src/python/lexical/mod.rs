@@ -4,9 +4,13 @@
 //! parser behind the facts goes on where CPython's tokenizer stops, so its own errors can't tell; this module walks the
 //! text by the rules of `Parser/lexer/lexer.c`.
 
+mod number;
+mod string;
+
 use ruff_text_size::{TextRange, TextSize};
 use unicode_ident::{is_xid_continue, is_xid_start};
 
+use self::string::{Interpolated, is_prefix};
 use super::{PythonError, Version};
 
 /// What the tokenizer finds in a text.
@@ -63,18 +67,6 @@ struct Bracket {
     kind: u8,
     at: usize,
     line: usize,
-}
-
-/// An f-string or t-string around the place at hand.
-struct Interpolated {
-    start: usize,
-    quote: u8,
-    triple: bool,
-    raw: bool,
-    /// How many brackets were open before it.
-    outer: usize,
-    /// How many brackets are open in each field around, its brace included, and whether its specification has begun.
-    fields: Vec<(usize, bool)>,
 }
 
 struct Scanner<'t> {
@@ -156,20 +148,6 @@ impl Scanner<'_> {
             Some(string) => Err(self.unterminated(string.start, string.triple, true)),
             None => Ok(()),
         }
-    }
-
-    /// Whether the place at hand is literal text of an f-string: outside its fields, or in a specification.
-    fn in_text(&self) -> bool {
-        self.strings.last().is_some_and(|string| match string.fields.last() {
-            None => true,
-            Some((open, specification)) => *specification && self.brackets.len() == *open,
-        })
-    }
-
-    /// Whether a colon ends a field's expression.
-    fn ends_expression(&self) -> bool {
-        let field = self.strings.last().and_then(|string| string.fields.last());
-        field.is_some_and(|(open, specification)| !specification && self.brackets.len() == *open)
     }
 
     fn indentation(&mut self) -> Scan {
@@ -275,237 +253,6 @@ impl Scanner<'_> {
         }
         Ok(())
     }
-
-    /// A string whose prefix starts at `start`; its quote is at hand.
-    fn string(&mut self, start: usize) -> Scan {
-        let quote = self.peek();
-        let triple = self.bytes[self.at..].starts_with(&[quote; 3]);
-        let prefix = self.text[start..self.at].to_ascii_lowercase();
-        self.at += if triple { 3 } else { 1 };
-        if self.version >= Version::Py312 && prefix.contains(['f', 't']) {
-            let (outer, raw) = (self.brackets.len(), prefix.contains('r'));
-            self.strings.push(Interpolated { start, quote, triple, raw, outer, fields: vec![] });
-            return Ok(());
-        }
-        while self.at < self.bytes.len() {
-            match self.peek() {
-                b'\\' => self.at += 2,
-                b'\n' if !triple => return Err(self.unterminated(start, triple, false)),
-                byte if byte == quote && (!triple || self.bytes[self.at..].starts_with(&[quote; 3])) => {
-                    self.at += if triple { 3 } else { 1 };
-                    return Ok(());
-                }
-                _ => self.at += 1,
-            }
-        }
-        self.at = self.bytes.len();
-        Err(self.unterminated(start, triple, false))
-    }
-
-    fn unterminated(&self, start: usize, triple: bool, interpolated: bool) -> Found {
-        if !interpolated && let Some(string) = self.strings.last() {
-            let quote = self.bytes[start..].iter().find(|byte| matches!(byte, b'\'' | b'"'));
-            if string.triple == triple && quote == Some(&string.quote) {
-                return Found::new(start, self.at, "f-string: expecting '}'");
-            }
-        }
-        let at_end = self.at >= self.bytes.len() && self.bytes.last() == Some(&b'\n');
-        let line = self.line(self.at) - usize::from(at_end);
-        let kind = match (triple, interpolated) {
-            (true, true) => "triple-quoted f-string",
-            (true, false) => "triple-quoted string",
-            (false, true) => "f-string",
-            (false, false) => "string",
-        };
-        let message = format!("unterminated {kind} literal (detected at line {line})");
-        Found::new(start, start + 1, message)
-    }
-
-    /// Literal text of an f-string, up to what ends it.
-    fn interpolated_text(&mut self) -> Scan {
-        let open = self.brackets.len();
-        let Some(string) = self.strings.last_mut() else { return Ok(()) };
-        let specification = !string.fields.is_empty();
-        let (start, quote, triple, raw) = (string.start, string.quote, string.triple, string.raw);
-        let twice = self.bytes.get(self.at + 1) == self.bytes.get(self.at);
-        match self.bytes[self.at] {
-            b'\\' => {
-                let next = self.bytes.get(self.at + 1).copied();
-                let name = !raw && next == Some(b'N') && self.bytes.get(self.at + 2) == Some(&b'{');
-                let close = memchr::memchr(b'}', &self.bytes[self.at..]).filter(|_| name);
-                self.at += match (next, close) {
-                    (_, Some(length)) => length + 1,
-                    (Some(b'{' | b'}'), None) => 1,
-                    _ => 2,
-                };
-            }
-            b'{' if twice && !specification => self.at += 2,
-            b'{' => {
-                string.fields.push((open + 1, false));
-                self.brackets.push(Bracket { kind: b'{', at: self.at, line: self.line(self.at) });
-                self.at += 1;
-            }
-            b'}' if specification => self.close()?,
-            b'}' if twice => self.at += 2,
-            b'}' => {
-                self.at += 1;
-                return Err(self.here("f-string: single '}' is not allowed"));
-            }
-            b'\n' if !triple => return Err(self.unterminated(start, triple, true)),
-            byte if byte == quote && (!triple || self.bytes[self.at..].starts_with(&[quote; 3])) => {
-                let outer = string.outer;
-                self.brackets.truncate(outer);
-                self.strings.pop();
-                self.at += if triple { 3 } else { 1 };
-            }
-            _ => self.at += 1,
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self, valid: fn(&u8) -> bool) {
-        while valid(&self.peek()) {
-            self.at += 1;
-        }
-    }
-
-    /// Digits with single underscores between them.
-    fn decimal_tail(&mut self) -> Scan {
-        loop {
-            self.digits(u8::is_ascii_digit);
-            if self.peek() != b'_' {
-                return Ok(());
-            }
-            self.at += 1;
-            if !self.peek().is_ascii_digit() {
-                return Err(self.here("invalid decimal literal"));
-            }
-        }
-    }
-
-    fn number(&mut self) -> Scan {
-        if self.peek() != b'0' {
-            self.decimal_tail()?;
-            return self.after_integer();
-        }
-        let start = self.at;
-        self.at += 1;
-        let radix = match self.peek() {
-            b'x' | b'X' => Some(("hexadecimal", u8::is_ascii_hexdigit as fn(&u8) -> bool)),
-            b'o' | b'O' => Some(("octal", (|byte| matches!(byte, b'0'..=b'7')) as fn(&u8) -> bool)),
-            b'b' | b'B' => Some(("binary", (|byte| matches!(byte, b'0' | b'1')) as fn(&u8) -> bool)),
-            _ => None,
-        };
-        let Some((kind, valid)) = radix else {
-            // Zeros may lead, and be followed by other digits if it is no integer.
-            loop {
-                if self.peek() == b'_' {
-                    self.at += 1;
-                    if !self.peek().is_ascii_digit() {
-                        return Err(self.here("invalid decimal literal"));
-                    }
-                }
-                if self.peek() != b'0' {
-                    break;
-                }
-                self.at += 1;
-            }
-            let zeros_end = self.at;
-            let nonzero = self.peek().is_ascii_digit();
-            if nonzero {
-                self.decimal_tail()?;
-            }
-            if nonzero && !matches!(self.peek(), b'.' | b'e' | b'E' | b'j' | b'J') {
-                let message = "leading zeros in decimal integer literals are not permitted; use an 0o prefix for octal \
-                               integers";
-                return Err(Found::new(start, zeros_end, message));
-            }
-            return self.after_integer();
-        };
-        self.at += 1;
-        loop {
-            if self.peek() == b'_' {
-                self.at += 1;
-            }
-            if !valid(&self.peek()) {
-                return Err(self.no_digit(kind));
-            }
-            self.digits(valid);
-            if self.peek() != b'_' {
-                break;
-            }
-        }
-        if self.peek().is_ascii_digit() {
-            return Err(self.no_digit(kind));
-        }
-        self.end_of_number(kind)
-    }
-
-    fn no_digit(&mut self, kind: &str) -> Found {
-        let digit = char::from(self.peek());
-        if digit.is_ascii_digit() {
-            self.at += 1;
-            return self.here(format!("invalid digit '{digit}' in {kind} literal"));
-        }
-        self.here(format!("invalid {kind} literal"))
-    }
-
-    fn after_integer(&mut self) -> Scan {
-        if self.peek() == b'.' {
-            self.at += 1;
-            return self.fraction();
-        }
-        self.exponent()
-    }
-
-    /// What follows the point.
-    fn fraction(&mut self) -> Scan {
-        if self.peek().is_ascii_digit() {
-            self.decimal_tail()?;
-        }
-        self.exponent()
-    }
-
-    fn exponent(&mut self) -> Scan {
-        if matches!(self.peek(), b'e' | b'E') {
-            let signed = matches!(self.bytes.get(self.at + 1), Some(b'+' | b'-'));
-            let digit = self.bytes.get(self.at + 1 + usize::from(signed)).is_some_and(u8::is_ascii_digit);
-            match (signed, digit) {
-                (_, true) => {
-                    self.at += 1 + usize::from(signed);
-                    self.decimal_tail()?;
-                }
-                (true, false) => {
-                    self.at += 2;
-                    return Err(self.here("invalid decimal literal"));
-                }
-                (false, false) => return self.end_of_number("decimal"),
-            }
-        }
-        if matches!(self.peek(), b'j' | b'J') {
-            self.at += 1;
-            return self.end_of_number("imaginary");
-        }
-        self.end_of_number("decimal")
-    }
-
-    /// A number may touch a keyword, and no other name.
-    fn end_of_number(&mut self, kind: &str) -> Scan {
-        const KEYWORDS: [&str; 8] = ["and", "else", "for", "if", "in", "is", "or", "not"];
-        let rest = &self.text[self.at..];
-        let touches = self.peek() == b'_' || self.peek().is_ascii_alphanumeric() || self.peek() >= 0x80;
-        if !touches || KEYWORDS.iter().any(|keyword| rest.starts_with(keyword)) {
-            return Ok(());
-        }
-        Err(self.here(format!("invalid {kind} literal")))
-    }
-}
-
-/// Whether a name in front of a quote is a prefix of strings.
-fn is_prefix(name: &str, version: Version) -> bool {
-    let name = name.to_ascii_lowercase();
-    let templates = version >= Version::Py314 && matches!(name.as_str(), "t" | "rt" | "tr");
-    templates || matches!(name.as_str(), "r" | "b" | "u" | "f" | "rb" | "br" | "rf" | "fr")
 }
 
 /// `str.isprintable`, for what can't be in a name.

@@ -1,0 +1,199 @@
+//! Column builders: growable, truncatable, and turned into Arrow without a copy.
+//!
+//! Arrow's own builders can't take rows back, which a file that breaks a limit half-way needs. A kind of value is a
+//! [`Values`]; [`Required`] and [`Optional`] make columns of it, without and with nulls.
+
+mod dictionary;
+mod fixed;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use arrow::array::ArrayRef;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+
+use crate::catalog::ColumnType;
+use dictionary::{Dictionary, Statics, Texts};
+use fixed::{Flags, Numbers};
+pub use table::Table;
+pub use text::Utf8List;
+use text::{Bytes, Text};
+
+/// Non-null 32-bit integers.
+pub type Int32 = Required<Numbers<i32>>;
+/// Nullable 32-bit integers.
+pub type OptInt32 = Optional<Numbers<i32>>;
+/// Non-null 64-bit integers.
+pub type Int64 = Required<Numbers<i64>>;
+/// Nullable 64-bit integers.
+pub type OptInt64 = Optional<Numbers<i64>>;
+/// Non-null booleans.
+pub type Bool = Required<Flags>;
+/// Nullable booleans.
+pub type OptBool = Optional<Flags>;
+/// Non-null text.
+pub type Utf8 = Required<Text>;
+/// Nullable text.
+pub type OptUtf8 = Optional<Text>;
+/// Non-null bytes.
+pub type Binary = Required<Bytes>;
+/// Nullable bytes.
+pub type OptBinary = Optional<Bytes>;
+/// Text of a small vocabulary of static words (under 65,536 in a group of files), kept as dictionary keys.
+pub type Symbol = Required<Dictionary<Statics>>;
+/// Like [`Symbol`], with nulls.
+pub type OptSymbol = Optional<Dictionary<Statics>>;
+/// Text that repeats, as identifiers do: each word is kept once, and rows hold its key. What reads the column then hashes
+/// and copies a word once a group of files instead of once a row.
+pub type Words = Required<Dictionary<Texts>>;
+/// Like [`Words`], with nulls.
+pub type OptWords = Optional<Dictionary<Texts>>;
+
+/// A column under construction.
+pub trait Builder {
+    /// Rows so far.
+    fn len(&self) -> usize;
+    /// Whether there are no rows.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Forgets all rows from `rows` on.
+    fn truncate(&mut self, rows: usize);
+    /// Bytes held by the values.
+    fn bytes(&self) -> usize;
+    /// Takes the rows out as an Arrow array, leaving the builder empty.
+    fn finish(&mut self) -> ArrayRef;
+}
+
+/// Static facts about a builder type, for the catalog.
+pub trait Typed {
+    /// Its logical type.
+    const TYPE: ColumnType;
+    /// Whether it takes nulls.
+    const NULLABLE: bool;
+}
+
+/// Values of one kind, one a row.
+pub trait Values {
+    /// Their logical type.
+    const TYPE: ColumnType;
+    /// One of them.
+    type Value<'v>;
+    /// Appends a value.
+    fn push(&mut self, value: Self::Value<'_>);
+    /// Appends what stands where a row has none.
+    fn push_nothing(&mut self);
+    /// Values so far.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Forgets all values from `len` on.
+    fn truncate(&mut self, len: usize);
+    /// Bytes held by them.
+    fn bytes(&self) -> usize;
+    /// Takes them out as an Arrow array with these nulls.
+    fn finish(&mut self, nulls: Option<NullBuffer>) -> ArrayRef;
+}
+
+/// A column of values without nulls.
+#[derive(Debug, Default)]
+pub struct Required<V>(V);
+
+impl<V: Values> Required<V> {
+    /// Appends a value.
+    #[inline]
+    pub fn push(&mut self, value: V::Value<'_>) {
+        self.0.push(value);
+    }
+}
+
+impl<V: Values> Typed for Required<V> {
+    const TYPE: ColumnType = V::TYPE;
+    const NULLABLE: bool = false;
+}
+
+impl<V: Values> Builder for Required<V> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn truncate(&mut self, rows: usize) {
+        self.0.truncate(rows);
+    }
+    fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+    fn finish(&mut self) -> ArrayRef {
+        self.0.finish(None)
+    }
+}
+
+/// A column of values with nulls.
+#[derive(Debug, Default)]
+pub struct Optional<V>(V, Validity);
+
+impl<V: Values> Optional<V> {
+    /// Appends a value or a null.
+    #[inline]
+    pub fn push(&mut self, value: Option<V::Value<'_>>) {
+        self.1.push(value.is_some());
+        match value {
+            Some(value) => self.0.push(value),
+            None => self.0.push_nothing(),
+        }
+    }
+}
+
+impl<V: Values> Typed for Optional<V> {
+    const TYPE: ColumnType = V::TYPE;
+    const NULLABLE: bool = true;
+}
+
+impl<V: Values> Builder for Optional<V> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn truncate(&mut self, rows: usize) {
+        self.0.truncate(rows);
+        self.1.truncate(rows);
+    }
+    fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+    fn finish(&mut self) -> ArrayRef {
+        let nulls = self.1.finish();
+        self.0.finish(nulls)
+    }
+}
+
+/// Which rows have a value: a byte each while they are pushed, as setting single bits costs more than packing them at
+/// the end.
+#[derive(Debug, Default)]
+struct Validity(Vec<bool>);
+
+impl Validity {
+    #[inline]
+    fn push(&mut self, valid: bool) {
+        self.0.push(valid);
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.0.truncate(rows);
+    }
+
+    fn finish(&mut self) -> Option<NullBuffer> {
+        let valid = renew(&mut self.0);
+        valid.contains(&false).then(|| NullBuffer::new(BooleanBuffer::from(valid)))
+    }
+}
+
+/// Most values that room is made for in advance.
+const ROOM: usize = 1 << 18;
+
+/// Takes the values, and leaves room for as many: one group of files is much like the next.
+fn renew<T>(values: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(values.len().min(ROOM));
+    std::mem::replace(values, room)
+}

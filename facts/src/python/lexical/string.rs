@@ -1,0 +1,134 @@
+//! Strings, and the fields of f-strings and t-strings.
+
+use super::{Bracket, Found, Scan, Scanner};
+use crate::python::Version;
+
+/// An f-string or t-string around the place at hand.
+pub(super) struct Interpolated {
+    pub(super) start: usize,
+    pub(super) quote: u8,
+    pub(super) triple: bool,
+    pub(super) raw: bool,
+    /// How many brackets were open before it.
+    pub(super) outer: usize,
+    /// How many brackets are open in each field around, its brace included, and whether its specification has begun.
+    pub(super) fields: Vec<(usize, bool)>,
+}
+
+impl Scanner<'_> {
+    /// Whether the place at hand is literal text of an f-string: outside its fields, or in a specification.
+    pub(super) fn in_text(&self) -> bool {
+        self.strings.last().is_some_and(|string| match string.fields.last() {
+            None => true,
+            Some((open, specification)) => *specification && self.brackets.len() == *open,
+        })
+    }
+
+    /// Whether a colon ends a field's expression.
+    pub(super) fn ends_expression(&self) -> bool {
+        let field = self.strings.last().and_then(|string| string.fields.last());
+        field.is_some_and(|(open, specification)| !specification && self.brackets.len() == *open)
+    }
+
+    /// A string whose prefix starts at `start`; its quote is at hand.
+    pub(super) fn string(&mut self, start: usize) -> Scan {
+        let quote = self.peek();
+        let triple = self.bytes[self.at..].starts_with(&[quote; 3]);
+        let prefix = self.text[start..self.at].to_ascii_lowercase();
+        self.at += if triple { 3 } else { 1 };
+        if self.version >= Version::Py312 && prefix.contains(['f', 't']) {
+            let (outer, raw) = (self.brackets.len(), prefix.contains('r'));
+            self.strings.push(Interpolated { start, quote, triple, raw, outer, fields: vec![] });
+            return Ok(());
+        }
+        let mut escaped_quote = false;
+        while self.at < self.bytes.len() {
+            match self.peek() {
+                b'\\' => {
+                    escaped_quote |= self.bytes.get(self.at + 1) == Some(&quote);
+                    self.at += 2;
+                }
+                b'\n' if !triple => break,
+                byte if byte == quote && (!triple || self.bytes[self.at..].starts_with(&[quote; 3])) => {
+                    self.at += if triple { 3 } else { 1 };
+                    return Ok(());
+                }
+                _ => self.at += 1,
+            }
+        }
+        self.at = self.at.min(self.bytes.len());
+        let mut found = self.unterminated(start, triple, false);
+        if escaped_quote && !triple && self.version >= Version::Py313 && found.message.starts_with("unterminated") {
+            found.message.push_str("; perhaps you escaped the end quote?");
+        }
+        Err(found)
+    }
+
+    pub(super) fn unterminated(&self, start: usize, triple: bool, interpolated: bool) -> Found {
+        if !interpolated && let Some(string) = self.strings.last() {
+            let quote = self.bytes[start..].iter().find(|byte| matches!(byte, b'\'' | b'"'));
+            if string.triple == triple && quote == Some(&string.quote) {
+                return Found::new(start, self.at, "f-string: expecting '}'");
+            }
+        }
+        let at_end = self.at >= self.bytes.len() && self.bytes.last() == Some(&b'\n');
+        let line = self.line(self.at) - usize::from(at_end);
+        let kind = match (triple, interpolated) {
+            (true, true) => "triple-quoted f-string",
+            (true, false) => "triple-quoted string",
+            (false, true) => "f-string",
+            (false, false) => "string",
+        };
+        let message = format!("unterminated {kind} literal (detected at line {line})");
+        Found::new(start, start + 1, message)
+    }
+
+    /// Literal text of an f-string, up to what ends it.
+    pub(super) fn interpolated_text(&mut self) -> Scan {
+        let open = self.brackets.len();
+        let Some(string) = self.strings.last_mut() else { return Ok(()) };
+        let specification = !string.fields.is_empty();
+        let (start, quote, triple, raw) = (string.start, string.quote, string.triple, string.raw);
+        let twice = self.bytes.get(self.at + 1) == self.bytes.get(self.at);
+        match self.bytes[self.at] {
+            b'\\' => {
+                let next = self.bytes.get(self.at + 1).copied();
+                let name = !raw && next == Some(b'N') && self.bytes.get(self.at + 2) == Some(&b'{');
+                let close = memchr::memchr(b'}', &self.bytes[self.at..]).filter(|_| name);
+                self.at += match (next, close) {
+                    (_, Some(length)) => length + 1,
+                    (Some(b'{' | b'}'), None) => 1,
+                    _ => 2,
+                };
+            }
+            b'{' if twice && !specification => self.at += 2,
+            b'{' => {
+                string.fields.push((open + 1, false));
+                self.brackets.push(Bracket { kind: b'{', at: self.at, line: self.line(self.at) });
+                self.at += 1;
+            }
+            b'}' if specification => self.close()?,
+            b'}' if twice => self.at += 2,
+            b'}' => {
+                self.at += 1;
+                return Err(self.here("f-string: single '}' is not allowed"));
+            }
+            b'\n' if !triple => return Err(self.unterminated(start, triple, true)),
+            byte if byte == quote && (!triple || self.bytes[self.at..].starts_with(&[quote; 3])) => {
+                let outer = string.outer;
+                self.brackets.truncate(outer);
+                self.strings.pop();
+                self.at += if triple { 3 } else { 1 };
+            }
+            _ => self.at += 1,
+        }
+        Ok(())
+    }
+}
+
+/// Whether a name in front of a quote is a prefix of strings.
+pub(super) fn is_prefix(name: &str, version: Version) -> bool {
+    let name = name.to_ascii_lowercase();
+    let templates = version >= Version::Py314 && matches!(name.as_str(), "t" | "rt" | "tr");
+    templates || matches!(name.as_str(), "r" | "b" | "u" | "f" | "rb" | "br" | "rf" | "fr")
+}

@@ -1,0 +1,164 @@
+//! The parser's errors in CPython's words.
+
+use ruff_python_ast::token::{TokenKind, Tokens};
+use ruff_python_parser::{LexicalErrorType, ParseError, ParseErrorType};
+use ruff_text_size::{Ranged, TextRange, TextSize};
+
+use super::arguments::past_arguments;
+use super::context::{enclosing_bracket, starts_expression};
+use super::{GENERIC, NO_NAMES, Refusal, UNEXPECTED_INDENT, UNPACKING_ORDER, target};
+use crate::python::PythonError;
+
+/// A parser's error in CPython's words where it is the same rule.
+pub(in crate::python) fn of_parser(text: &str, tokens: &Tokens, error: &ParseError) -> Refusal {
+    let syntax = |message: &str| (error.range(), PythonError::new("SyntaxError", message, None));
+    match &error.error {
+        ParseErrorType::UnexpectedIndentation => {
+            let indent = error.range();
+            let line = text[..indent.end().to_usize()].rfind('\n').map_or(0, |newline| newline + 1);
+            let width = text[line..].bytes().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\x0c')).count();
+            // The token has no column of its own; the one of the cursor counts from 1.
+            let at = TextSize::new((line + width.saturating_sub(1)) as u32);
+            (TextRange::new(at, indent.end().max(at)), PythonError::new("IndentationError", UNEXPECTED_INDENT, None))
+        }
+        ParseErrorType::Lexical(LexicalErrorType::IndentationError) => {
+            let message = "unindent does not match any outer indentation level";
+            (error.range(), PythonError::new("IndentationError", message, None))
+        }
+        ParseErrorType::OtherError(message) if message.starts_with("Expected an indented block") => {
+            missing_block(text, error.range(), message)
+        }
+        ParseErrorType::ExpectedToken { expected: TokenKind::Colon, found: TokenKind::Newline } => {
+            syntax("expected ':'")
+        }
+        ParseErrorType::ExpectedToken { expected: TokenKind::Lpar, .. } => syntax("expected '('"),
+        ParseErrorType::ExpectedToken { expected: TokenKind::Colon, found } if !starts_expression(*found) => {
+            missing_value(tokens, error.range()).unwrap_or_else(|| syntax(GENERIC))
+        }
+        ParseErrorType::InvalidAssignmentTarget => syntax(&target::assigned(text, tokens, error.range())),
+        ParseErrorType::InvalidNamedAssignmentTarget => {
+            syntax(&format!("cannot use assignment expressions with {}", target::name(text, error.range())))
+        }
+        ParseErrorType::InvalidAugmentedAssignmentTarget => {
+            let name = target::name(text, error.range());
+            syntax(&format!("'{name}' is an illegal expression for augmented assignment"))
+        }
+        ParseErrorType::InvalidDeleteTarget => syntax(&format!("cannot delete {}", target::name(text, error.range()))),
+        ParseErrorType::InvalidAnnotatedAssignmentTarget => syntax("illegal target for annotation"),
+        ParseErrorType::EmptyImportNames if !ends_line(tokens, error.range()) => syntax(GENERIC),
+        ParseErrorType::EmptyImportNames => syntax(NO_NAMES),
+        ParseErrorType::ParamAfterVarKeywordParam => syntax("arguments cannot follow var-keyword argument"),
+        ParseErrorType::NonDefaultParamAfterDefaultParam => {
+            syntax("parameter without a default follows parameter with a default")
+        }
+        ParseErrorType::ExpectedKeywordParam => syntax("named arguments must follow bare *"),
+        ParseErrorType::PositionalAfterKeywordArgument => {
+            let message = "positional argument follows keyword argument";
+            (past_arguments(tokens, error.range()), PythonError::new("SyntaxError", message, None))
+        }
+        ParseErrorType::PositionalAfterKeywordUnpacking => {
+            let message = "positional argument follows keyword argument unpacking";
+            (past_arguments(tokens, error.range()), PythonError::new("SyntaxError", message, None))
+        }
+        ParseErrorType::InvalidArgumentUnpackingOrder => syntax(UNPACKING_ORDER),
+        ParseErrorType::UnparenthesizedGeneratorExpression => syntax("Generator expression must be parenthesized"),
+        ParseErrorType::ExpectedToken { .. }
+        | ParseErrorType::ExpectedExpression
+        | ParseErrorType::EmptySlice
+        | ParseErrorType::EmptyGlobalNames
+        | ParseErrorType::EmptyNonlocalNames
+        | ParseErrorType::EmptyDeleteTargets
+        | ParseErrorType::InvalidYieldExpressionUsage
+        | ParseErrorType::InvalidLambdaExpressionUsage
+        | ParseErrorType::InvalidStarredExpressionUsage
+        | ParseErrorType::UnparenthesizedNamedExpression
+        | ParseErrorType::UnparenthesizedTupleExpression
+        | ParseErrorType::SimpleStatementsOnSameLine
+        | ParseErrorType::SimpleAndCompoundStatementOnSameLine
+        | ParseErrorType::UnexpectedTokenAfterAsync(_)
+        | ParseErrorType::UnexpectedExpressionToken
+        | ParseErrorType::Lexical(LexicalErrorType::UnrecognizedToken { .. }) => syntax(GENERIC),
+        ParseErrorType::OtherError(message) => match message.as_str() {
+            "Expected `except` or `finally` after `try` block" => {
+                let range = behind_dedent(text, tokens, error.range());
+                (range, PythonError::new("SyntaxError", "expected 'except' or 'finally' block", None))
+            }
+            "Expected a parameter name" => match &text[error.range()] {
+                constant @ ("True" | "False" | "None") => syntax(&format!("cannot assign to {constant}")),
+                _ => syntax("expression cannot contain assignment, perhaps you meant \"==\"?"),
+            },
+            "Only single target (not list) can be annotated" => {
+                syntax("only single target (not list) can be annotated")
+            }
+            "Only single target (not tuple) can be annotated" => {
+                syntax("only single target (not tuple) can be annotated")
+            }
+            message if message.starts_with("Expected") => syntax(GENERIC),
+            message => syntax(message),
+        },
+        other => syntax(&other.to_string()),
+    }
+}
+
+/// Whether nothing more is on the line.
+fn ends_line(tokens: &Tokens, error: TextRange) -> bool {
+    let at = tokens.partition_point(|token| token.start() < error.start());
+    let next = tokens[at..].iter().find(|token| !token.kind().is_trivia());
+    next.is_none_or(|token| matches!(token.kind(), TokenKind::Newline | TokenKind::EndOfFile))
+}
+
+/// A dictionary's key without a value: CPython points at the key's last byte.
+fn missing_value(tokens: &Tokens, error: TextRange) -> Option<Refusal> {
+    let bracket = enclosing_bracket(tokens, error.start())?;
+    let before = tokens.partition_point(|token| token.start() < error.start());
+    let key = tokens[..before].iter().rev().find(|token| !token.kind().is_trivia())?;
+    let range = TextRange::new(key.end() - TextSize::new(1), error.end());
+    let message = "':' expected after dictionary key";
+    (tokens[bracket].kind() == TokenKind::Lbrace).then(|| (range, PythonError::new("SyntaxError", message, None)))
+}
+
+/// A dedent has no column of its own; the one of the cursor counts from 1.
+fn behind_dedent(text: &str, tokens: &Tokens, error: TextRange) -> TextRange {
+    let at = tokens.partition_point(|token| token.start() < error.start());
+    let dedent = tokens[at..].iter().take_while(|token| token.start() == error.start());
+    let dedent = dedent.chain(tokens[..at].last()).any(|token| token.kind() == TokenKind::Dedent);
+    let indented = text[..error.start().to_usize()].ends_with([' ', '\t']);
+    if dedent && indented { TextRange::new(error.start() - TextSize::new(1), error.end()) } else { error }
+}
+
+/// `if x:` without a block: the error lies at the token where the block should begin.
+fn missing_block(text: &str, range: TextRange, message: &str) -> Refusal {
+    let mut at = range.start().to_usize();
+    // The parser's error lies behind the colon or at what follows.
+    let header_end = text[..at].trim_end_matches([' ', '\t', '\x0c', '\n']).len();
+    let header_line = text[..header_end].rfind('\n').map_or(0, |newline| newline + 1);
+    at = header_end;
+    let next = loop {
+        let rest = &text[at..];
+        match rest.bytes().next() {
+            None => break None,
+            Some(b' ' | b'\t' | b'\x0c' | b'\n') => at += 1,
+            Some(b'#') => at += rest.find('\n').unwrap_or(rest.len()),
+            Some(_) => break Some(at),
+        }
+    };
+    let width = |line: usize| text[line..].bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let place = match next {
+        None => text.trim_end_matches('\n').len(),
+        Some(at) => {
+            let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+            let dedent = line > header_line && at - line < width(header_line);
+            // A dedent has no column of its own; the one of the cursor counts from 1.
+            at - usize::from(dedent && at > line)
+        }
+    };
+    let of = message.strip_prefix("Expected an indented block after ").unwrap_or_default();
+    let of = match of.split_once("` ") {
+        Some((keyword, "definition")) => format!("{} definition", keyword.trim_start_matches('`')),
+        Some((keyword, _)) => format!("'{}' statement", keyword.trim_start_matches('`')),
+        None => of.to_owned(),
+    };
+    let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..header_end]).count() + 1;
+    let message = format!("expected an indented block after {of} on line {line}");
+    (TextRange::empty(TextSize::new(place as u32)), PythonError::new("IndentationError", message, None))
+}
