@@ -7,6 +7,7 @@
 pub mod cluster;
 pub mod command;
 pub mod lake;
+pub mod link;
 pub mod releases;
 pub mod repo;
 pub mod s3;

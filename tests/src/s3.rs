@@ -132,6 +132,11 @@ impl S3 {
         format!("s3://{BUCKET}/{lake}")
     }
 
+    /// Where processes reach it.
+    pub fn address(&self) -> SocketAddr {
+        self.endpoint.trim_start_matches("http://").parse().expect("an address")
+    }
+
     /// What a process needs in its environment.
     pub fn environment(&self) -> [(&'static str, String); 7] {
         [

@@ -16,6 +16,7 @@ mod isolation;
 mod kills;
 mod licences;
 mod odd_repositories;
+mod outages;
 mod query;
 mod readers;
 mod replay;
