@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use crate::command::{Output, lode};
 use crate::lake::Lake;
 use crate::link::Link;
+use crate::mounts;
 
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,6 +44,12 @@ impl Node {
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// A file as this process sees it, which may be in a mount namespace.
+    pub fn sees(&self, path: &Path) -> PathBuf {
+        let path = path.strip_prefix("/").expect("paths of tests are absolute");
+        PathBuf::from(format!("/proc/{}/root", self.child.id())).join(path)
     }
 
     /// Sends a signal.
@@ -178,6 +185,17 @@ impl Cluster {
             command.args(["--bind", "127.0.0.2", "--port", &port.to_string(), "--advertise", "127.0.0.3"]);
         });
         Network { there, back }
+    }
+
+    /// Starts another executor whose work directory, which is returned, is on a full disk.
+    pub fn add_executor_on_a_full_disk(&mut self) -> PathBuf {
+        let directory = self.home.path().join(format!("disk-{}", self.started));
+        fs::create_dir(&directory).expect("a directory can be made");
+        self.add(&self.address(), &[], |command| {
+            command.arg("--work-dir").arg(&directory);
+            mounts::full_disk(command, &directory);
+        });
+        directory
     }
 
     fn add(&mut self, scheduler: &str, variables: &[(&str, &str)], change: impl FnOnce(&mut Command)) {

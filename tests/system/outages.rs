@@ -1,11 +1,13 @@
-//! Outages of what a cluster stands on: the way to the lake, and executors without end.
+//! Outages of what a cluster stands on: the way to the lake, and disks.
 
+use std::path::Path;
 use std::process::{Child, Stdio};
 
 use lode_tests::cluster::{Cluster, until};
 use lode_tests::command::Output;
 use lode_tests::lake::Lake;
 use lode_tests::link::Link;
+use lode_tests::mounts::FILLER;
 use lode_tests::repo::Repo;
 use lode_tests::s3::S3;
 
@@ -84,6 +86,42 @@ fn a_way_to_the_lake_that_stays_cut_costs_one_executor() {
         Output::of(&mut far.cluster.resumption(&far.s3.url("a"), RUN)).ok();
     }
     far.assert_whole();
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    let repo = Repo::sample(24);
+    let undisturbed = Lake::of(&repo, &["--shards", SHARDS]);
+    let lake = Lake::default();
+    let mut cluster = Cluster::start(&[]);
+    let disk = cluster.add_executor_on_a_full_disk();
+    cluster.executors[0].says("the executor takes tasks");
+    let output = Output::of(&mut cluster.submission(repo.root(), &lake, RUN, &["--shards", SHARDS]));
+    let output = output.fails_with(&["No space left on device", "lode resume troubled"]);
+    assert_eq!(output.summary().state, "resumable", "{output}");
+    let written = data_files(lake.root());
+
+    // What the lake has is not done again, wherever the run goes on.
+    std::fs::remove_file(cluster.executors[0].sees(&disk).join(FILLER)).expect("the disk can be freed");
+    let output = Output::of(&mut cluster.resumption(lake.root().to_str().expect("a plain name"), RUN)).ok();
+    assert_eq!(output.summary().state, "committed", "{output}");
+    lake.verify();
+    lake.assert_same_facts(&undisturbed);
+    let after = data_files(lake.root());
+    assert!(written.iter().all(|path| after.contains(path)), "data files stay: {written:?} {after:?}");
+}
+
+/// Data files of `file_line_index`, of which each shard has one.
+fn data_files(lake: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = vec![];
+    for shard in std::fs::read_dir(lake.join("file_line_index")).into_iter().flatten() {
+        let shard = shard.expect("an entry").path();
+        if shard.file_name().is_some_and(|name| name.to_string_lossy().starts_with("shard=")) {
+            found.extend(std::fs::read_dir(shard).expect("a folder").map(|file| file.expect("an entry").path()));
+        }
+    }
+    found.sort();
+    found
 }
 
 #[test]
