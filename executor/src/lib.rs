@@ -7,6 +7,7 @@ mod front;
 pub mod host;
 pub mod interpreter;
 pub mod node;
+pub mod process;
 mod seal;
 pub mod settings;
 pub mod status;
