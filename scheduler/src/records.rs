@@ -35,7 +35,23 @@ pub enum RecordError {
 /// # Errors
 /// If the lake can't be written.
 pub async fn keep(lake: &Lake, plan: &EpochPlan, job: &JobRecord) -> Result<(), RecordError> {
-    let app = |table: &str| format!("lode/{table}/{}/{}/{}", plan.run_id, plan.epoch, job.job_id);
+    keep_plans(lake, plan, job).await?;
+    let mut manifests = vec![];
+    for shard in &plan.tasks {
+        manifests.extend(manifest::load(lake, &plan.run_id, plan.epoch, shard).await?);
+    }
+    if !manifests.is_empty() {
+        append_run_rows(lake, &RUN_TASKS, tasks(plan, &manifests)?, &plan.run_id, &app("run_tasks", plan, job)).await?;
+    }
+    Ok(())
+}
+
+fn app(table: &str, plan: &EpochPlan, job: &JobRecord) -> String {
+    format!("lode/{table}/{}/{}/{}", plan.run_id, plan.epoch, job.job_id)
+}
+
+/// Appends a job's plan and stages, and what happened to it.
+pub(crate) async fn keep_plans(lake: &Lake, plan: &EpochPlan, job: &JobRecord) -> Result<(), RecordError> {
     let mut artifacts = vec![];
     if let Some(physical) = &job.physical_plan {
         artifacts.push(Artifact::text("physical_plan", "cluster", physical));
@@ -45,17 +61,11 @@ pub async fn keep(lake: &Lake, plan: &EpochPlan, job: &JobRecord) -> Result<(), 
     }
     if !artifacts.is_empty() {
         let rows = to_batch(&plan.run_id, plan.epoch, &artifacts)?;
-        append_run_rows(lake, &PLAN_ARTIFACTS, rows, &plan.run_id, &app("plan_artifacts")).await?;
+        append_run_rows(lake, &PLAN_ARTIFACTS, rows, &plan.run_id, &app("plan_artifacts", plan, job)).await?;
     }
-    append_run_rows(lake, &RUN_STAGES, stages(plan, job)?, &plan.run_id, &app("run_stages")).await?;
-    let mut manifests = vec![];
-    for shard in &plan.tasks {
-        manifests.extend(manifest::load(lake, &plan.run_id, plan.epoch, shard).await?);
-    }
-    if !manifests.is_empty() {
-        append_run_rows(lake, &RUN_TASKS, tasks(plan, &manifests)?, &plan.run_id, &app("run_tasks")).await?;
-    }
-    Ok(())
+    append_run_rows(lake, &RUN_STAGES, stages(plan, job)?, &plan.run_id, &app("run_stages", plan, job))
+        .await
+        .map_err(RecordError::from)
 }
 
 fn stages(plan: &EpochPlan, job: &JobRecord) -> Result<RecordBatch, RecordError> {
