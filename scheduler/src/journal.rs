@@ -41,7 +41,10 @@ pub(crate) async fn write(mut captures: Captures) {
         let jobs: Vec<JobRecord> = captures.jobs().into_iter().filter(|job| !job.state.is_terminal()).collect();
         let open: BTreeSet<String> = jobs.iter().map(|job| job.job_id.clone()).collect();
         written.retain(|job, _| open.contains(job));
-        for job in jobs.into_iter().filter(|job| written.get(&job.job_id) != Some(job)) {
+        for job in jobs {
+            if written.get(&job.job_id) == Some(&job) {
+                continue;
+            }
             let Some(address) = job.address.clone() else { continue };
             match tokio::time::timeout(PATIENCE, put(&job, &address)).await {
                 Ok(Ok(())) => drop(written.insert(job.job_id.clone(), job.clone())),
