@@ -9,11 +9,11 @@ use std::time::Duration;
 use clap::Parser;
 use lode_plan::host::HostHandle;
 use serde::{Deserialize, Serialize};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::{self, ExecutorError, ExecutorHandle, ExecutorOptions};
 use crate::host::LocalHost;
 use crate::node::executor_options;
+use crate::process::{self, Failure, Signals};
 use crate::settings::{Operation, Security, advertised, load};
 use crate::status::{self, Metrics, Status};
 use crate::wire::Announcement;
@@ -118,8 +118,6 @@ impl Default for Settings {
     }
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 /// Runs the command. To be called first of all by a program: its worker processes are the same program again.
 pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == worker::ARGUMENT) {
@@ -129,33 +127,20 @@ pub fn main() -> ExitCode {
     run(std::env::args_os())
 }
 
+/// The options of the command, for whoever writes command lines.
+pub fn command() -> clap::Command {
+    <Flags as clap::CommandFactory>::command()
+}
+
 /// Runs the command with these arguments, the first of which is the name of the program.
 pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
-    let flags = match Flags::try_parse_from(args) {
-        Ok(flags) => flags,
-        Err(error) => {
-            // Nobody is left to be told that stderr is closed.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
-    };
-    match start(&flags) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            crate::settings::complain(error.as_ref());
-            ExitCode::FAILURE
-        }
-    }
+    process::run(args, start)
 }
 
 fn start(flags: &Flags) -> Result<(), Failure> {
     let settings: Settings = load("LODE_EXECUTOR_", flags.config.as_deref(), flags)?;
     settings.operation.log()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve(settings));
-    // Tasks that were handed back must not hold the process up.
-    runtime.shutdown_background();
-    ended
+    process::block_on(None, serve(settings))
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
@@ -176,12 +161,11 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         let addr = status::serve(bind, live.clone()).await?;
         tracing::info!(%addr, "status is served");
     }
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut signals = Signals::take()?;
     loop {
         let mut executor = tokio::select! {
             started = join(&options) => started?,
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            () = signals.next() => break,
         };
         let own = Announcement::own();
         tracing::info!(
@@ -195,15 +179,13 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
                 tracing::warn!("the executor has lost its scheduler, and looks for it");
                 continue;
             }
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = signals.next() => {}
         }
         live.drain();
         tracing::info!(tasks = executor.active_tasks(), "the executor drains");
         tokio::select! {
             () = executor.shutdown() => tracing::info!("the executor has left"),
-            _ = terminate.recv() => tracing::warn!("a second signal: the executor ends at once"),
-            _ = interrupt.recv() => tracing::warn!("a second signal: the executor ends at once"),
+            () = signals.next() => tracing::warn!("a second signal: the executor ends at once"),
         }
         break;
     }

@@ -8,6 +8,7 @@ pub mod host;
 pub mod interpreter;
 pub mod memory;
 pub mod node;
+pub mod process;
 mod seal;
 pub mod settings;
 pub mod status;

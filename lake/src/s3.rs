@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -26,6 +26,10 @@ use object_store::{
 const ATTEMPTS: u32 = 6;
 /// Deletions under way at once.
 const DELETIONS: usize = 16;
+/// How long a request is repeated, unless the environment says otherwise.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// The variable that says otherwise.
+const PATIENCE_VARIABLE: &str = "AWS_RETRY_TIMEOUT";
 
 /// The store of a bucket. A process has one a bucket, so that all lakes in it share connections.
 ///
@@ -38,19 +42,29 @@ pub(crate) fn bucket(name: &str) -> Result<Arc<dyn ObjectStore>> {
         return Ok(bucket.clone());
     }
     let backoff = BackoffConfig { max_backoff: Duration::from_secs(8), ..BackoffConfig::default() };
+    let patience = patience()?;
     let store = AmazonS3Builder::from_env()
         .with_bucket_name(name)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
-        .with_retry(RetryConfig { backoff, ..RetryConfig::default() })
+        .with_retry(RetryConfig { backoff, retry_timeout: patience, ..RetryConfig::default() })
         .build()
         .map_err(plain)?;
-    let bucket = Arc::new(Bucket { name: name.to_owned(), store: Arc::new(store) });
+    let bucket = Arc::new(Bucket { name: name.to_owned(), patience, store: Arc::new(store) });
     buckets.insert(name.to_owned(), bucket.clone());
     Ok(bucket)
 }
 
+fn patience() -> Result<Duration> {
+    let Ok(text) = std::env::var(PATIENCE_VARIABLE) else { return Ok(PATIENCE) };
+    humantime::parse_duration(&text).map_err(|error| Error::Generic {
+        store: "S3",
+        source: format!("{PATIENCE_VARIABLE}={text} is no time such as `180s`: {error}").into(),
+    })
+}
+
 struct Bucket {
     name: String,
+    patience: Duration,
     store: Arc<AmazonS3>,
 }
 
@@ -71,6 +85,7 @@ impl Bucket {
     /// Creates an object unless another one is there. An equal one counts as created: its writer may have been this one.
     async fn create(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let mut attempt = 0;
+        let started = Instant::now();
         loop {
             let error = match self.store.put_opts(location, payload.clone(), options.clone()).await {
                 Ok(done) => return Ok(done),
@@ -87,7 +102,7 @@ impl Bucket {
                         None => return Err(undecided(error)),
                     }
                 }
-                _ if is_transport(&error) && attempt < ATTEMPTS => {}
+                _ if is_transport(&error) && attempt < ATTEMPTS && started.elapsed() < self.patience => {}
                 _ => return Err(plain(error)),
             }
             tokio::time::sleep(pause(attempt)).await;
@@ -128,17 +143,18 @@ impl ObjectStore for Bucket {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let store = Arc::clone(&self.store);
+        let (store, patience) = (Arc::clone(&self.store), self.patience);
         let delete = move |location: Result<Path>| {
             let store = Arc::clone(&store);
             async move {
                 let location = location?;
                 let mut attempt = 0;
+                let started = Instant::now();
                 loop {
                     attempt += 1;
                     match store.delete(&location).await {
                         Ok(()) => return Ok(location),
-                        Err(error) if is_transport(&error) && attempt < ATTEMPTS => {}
+                        Err(error) if is_transport(&error) && attempt < ATTEMPTS && started.elapsed() < patience => {}
                         Err(error) => return Err(plain(error)),
                     }
                     tokio::time::sleep(pause(attempt)).await;

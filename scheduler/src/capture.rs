@@ -199,6 +199,11 @@ impl Captures {
         lock(&self.memory).records.get(job_id).cloned()
     }
 
+    /// Whether a job of that id is not over.
+    pub fn is_at_work(&self, job_id: &str) -> bool {
+        lock(&self.memory).records.get(job_id).is_some_and(|record| !record.state.is_terminal())
+    }
+
     /// Adds an event to a job.
     pub(crate) fn note(&self, job_id: &str, text: impl Into<String>) {
         self.change(job_id, |record| record.note(text));

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use lode_executor::settings::{Operation, Security, advertised, complain, load, token};
+use lode_executor::process::{self, Failure, Signals};
+use lode_executor::settings::{Operation, Security, advertised, load, token};
 use lode_executor::status::{self, Metrics, Status};
 use lode_executor::wire::Announcement;
 use serde::{Deserialize, Serialize};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::gate::Admission;
 use crate::server::{self, Parts, SchedulerOptions};
@@ -139,39 +139,25 @@ impl Default for Settings {
     }
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 /// Runs the command.
 pub fn main() -> ExitCode {
     run(std::env::args_os())
 }
 
+/// The options of the command, for whoever writes command lines.
+pub fn command() -> clap::Command {
+    <Flags as clap::CommandFactory>::command()
+}
+
 /// Runs the command with these arguments, the first of which is the name of the program.
 pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
-    let flags = match Flags::try_parse_from(args) {
-        Ok(flags) => flags,
-        Err(error) => {
-            // Nobody is left to be told that stderr is closed.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
-    };
-    match start(&flags) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(error.as_ref());
-            ExitCode::FAILURE
-        }
-    }
+    process::run(args, start)
 }
 
 fn start(flags: &Flags) -> Result<(), Failure> {
     let settings: Settings = load("LODE_SCHEDULER_", flags.config.as_deref(), flags)?;
     settings.operation.log()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let ended = runtime.block_on(serve(settings));
-    runtime.shutdown_background();
-    ended
+    process::block_on(Some(2), serve(settings))
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
@@ -205,11 +191,8 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         addr = %scheduler.addr(), tls = wire.tls.is_some(), version = own.version, fingerprints = own.fingerprints,
         "the scheduler takes jobs"
     );
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let mut signals = Signals::take()?;
+    signals.next().await;
     parts.drain();
     let load = parts.load().await;
     tracing::info!(jobs = load.queued_jobs + load.running_jobs, "the scheduler drains");
@@ -228,12 +211,12 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
                 for job in scheduler.captures().jobs().into_iter().filter(|job| !job.state.is_terminal()) {
                     tracing::warn!(run_id = job.job_name, "the run is not finished: `lode resume` goes on with it");
                     // As far as it came; a lake that does not answer must not hold the end up.
-                    let _ = tokio::time::timeout(RECORD_TIMEOUT, server::keep_record(&job)).await;
+                    let kept = server::keep_record(&job, |other| other.job_id != job.job_id);
+                    let _ = tokio::time::timeout(RECORD_TIMEOUT, kept).await;
                 }
             }
         }
-        _ = terminate.recv() => tracing::warn!("a second signal: the scheduler ends at once"),
-        _ = interrupt.recv() => tracing::warn!("a second signal: the scheduler ends at once"),
+        () = signals.next() => tracing::warn!("a second signal: the scheduler ends at once"),
     }
     scheduler.shutdown();
     tracing::info!("the scheduler has ended");

@@ -39,7 +39,25 @@ pub enum RecordError {
 /// # Errors
 /// If the lake can't be written.
 pub async fn keep(lake: &Lake, plan: &EpochPlan, job: &JobRecord) -> Result<(), RecordError> {
-    let app = |table: &str| format!("lode/{table}/{}/{}/{}", plan.run_id, plan.epoch, job.job_id);
+    tokio::try_join!(keep_plans(lake, plan, job), keep_tasks(lake, plan, job)).map(|_| ())
+}
+
+async fn keep_tasks(lake: &Lake, plan: &EpochPlan, job: &JobRecord) -> Result<(), RecordError> {
+    let load = plan.tasks.iter().map(|shard| manifest::load(lake, &plan.run_id, plan.epoch, shard)).collect::<Vec<_>>();
+    let manifests: Vec<Option<Manifest>> = stream::iter(load).buffered(READS).try_collect().await?;
+    let manifests: Vec<Manifest> = manifests.into_iter().flatten().collect();
+    if !manifests.is_empty() {
+        append_run_rows(lake, &RUN_TASKS, tasks(plan, &manifests)?, &plan.run_id, &app("run_tasks", plan, job)).await?;
+    }
+    Ok(())
+}
+
+fn app(table: &str, plan: &EpochPlan, job: &JobRecord) -> String {
+    format!("lode/{table}/{}/{}/{}", plan.run_id, plan.epoch, job.job_id)
+}
+
+/// Appends a job's plan and stages, and what happened to it.
+pub(crate) async fn keep_plans(lake: &Lake, plan: &EpochPlan, job: &JobRecord) -> Result<(), RecordError> {
     let mut artifacts = vec![];
     if let Some(physical) = &job.physical_plan {
         artifacts.push(Artifact::text("physical_plan", "cluster", physical));
@@ -50,25 +68,15 @@ pub async fn keep(lake: &Lake, plan: &EpochPlan, job: &JobRecord) -> Result<(), 
     let keep_artifacts = async {
         if !artifacts.is_empty() {
             let rows = to_batch(&plan.run_id, plan.epoch, &artifacts)?;
-            append_run_rows(lake, &PLAN_ARTIFACTS, rows, &plan.run_id, &app("plan_artifacts")).await?;
-        }
-        Ok(())
-    };
-    let keep_stages = async {
-        append_run_rows(lake, &RUN_STAGES, stages(plan, job)?, &plan.run_id, &app("run_stages")).await?;
-        Ok(())
-    };
-    let keep_tasks = async {
-        let load = plan.tasks.iter().map(|shard| manifest::load(lake, &plan.run_id, plan.epoch, shard));
-        let load = load.collect::<Vec<_>>();
-        let manifests: Vec<Option<Manifest>> = stream::iter(load).buffered(READS).try_collect().await?;
-        let manifests: Vec<Manifest> = manifests.into_iter().flatten().collect();
-        if !manifests.is_empty() {
-            append_run_rows(lake, &RUN_TASKS, tasks(plan, &manifests)?, &plan.run_id, &app("run_tasks")).await?;
+            append_run_rows(lake, &PLAN_ARTIFACTS, rows, &plan.run_id, &app("plan_artifacts", plan, job)).await?;
         }
         Ok::<_, RecordError>(())
     };
-    tokio::try_join!(keep_artifacts, keep_stages, keep_tasks).map(|_| ())
+    let keep_stages = async {
+        append_run_rows(lake, &RUN_STAGES, stages(plan, job)?, &plan.run_id, &app("run_stages", plan, job)).await?;
+        Ok(())
+    };
+    tokio::try_join!(keep_artifacts, keep_stages).map(|_| ())
 }
 
 fn stages(plan: &EpochPlan, job: &JobRecord) -> Result<RecordBatch, RecordError> {

@@ -32,6 +32,7 @@ use crate::api::Api;
 use crate::capture::{Captures, JobRecord};
 use crate::fair::FairShare;
 use crate::gate::{Admission, Gate};
+use crate::journal;
 use crate::losses::Losses;
 use crate::observer::{Observer, snapshot};
 use crate::outcome::Outcome;
@@ -413,16 +414,25 @@ async fn assemble(listener: TcpListener, addr: SocketAddr, options: SchedulerOpt
     let losses = Losses::default();
     tokio::spawn(losses.clone().watch(server.clone(), captures.clone(), options.losses_per_job));
     tokio::spawn(conclude(captures.clone(), options.keep_records));
+    if options.keep_records {
+        tokio::spawn(journal::write(captures.clone()));
+    }
     Ok(Parts { server, captures, draining, losses })
 }
 
 /// Keeps what was seen of a job on its lake. What can't be kept is lost, but harms nothing.
-pub async fn keep_record(job: &JobRecord) {
+///
+/// `is_at_work` says which other jobs of the run are, so that nothing that was captured of those is final.
+pub async fn keep_record(job: &JobRecord, is_at_work: impl Fn(&JobRecord) -> bool) {
     let Some(address) = &job.address else { return };
     let kept = async {
         let lake = Lake::open(&address.lake).await?;
         match EpochPlan::load(&lake, &job.job_name, address.epoch).await? {
-            Some(plan) => records::keep(&lake, &plan, job).await,
+            Some(plan) => {
+                records::keep(&lake, &plan, job).await?;
+                // That of this job adds nothing any more, and goes.
+                journal::adopt(&lake, &job.job_name, is_at_work).await
+            }
             None => Ok(()),
         }
     };
@@ -444,7 +454,8 @@ async fn conclude(mut captures: Captures, keep: bool) {
                     tracing::info!(run_id, outcome = outcome.name(), "the run has ended");
                     // First what is kept: who waits for the outcome finds it on the lake.
                     if keep {
-                        keep_record(&job).await;
+                        keep_record(&job, |other| other.job_id != job.job_id && captures.is_at_work(&other.job_id))
+                            .await;
                     }
                     captures.conclude(&job.job_id, outcome);
                 }

@@ -1,7 +1,8 @@
 //! Clusters of real processes on the loopback interface. They end with the test, however that ends.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,6 +13,8 @@ use tempfile::TempDir;
 
 use crate::command::{Output, lode};
 use crate::lake::Lake;
+use crate::link::Link;
+use crate::mounts;
 
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,6 +44,12 @@ impl Node {
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// A file as this process sees it, which may be in a mount namespace.
+    pub fn sees(&self, path: &Path) -> PathBuf {
+        let path = path.strip_prefix("/").expect("paths of tests are absolute");
+        PathBuf::from(format!("/proc/{}/root", self.child.id())).join(path)
     }
 
     /// Sends a signal.
@@ -96,6 +105,26 @@ impl Drop for Node {
     }
 }
 
+/// The network between the scheduler and one executor.
+pub struct Network {
+    there: Link,
+    back: Link,
+}
+
+impl Network {
+    /// Lets nothing through from now on, either way.
+    pub fn cut(&self) {
+        self.there.cut();
+        self.back.cut();
+    }
+
+    /// Lets everything through again.
+    pub fn mend(&self) {
+        self.there.mend();
+        self.back.mend();
+    }
+}
+
 /// A scheduler and its executors.
 pub struct Cluster {
     /// The scheduler.
@@ -137,12 +166,41 @@ impl Cluster {
 
     /// Starts another executor with these variables; empty ones count as none.
     pub fn add_executor(&mut self, variables: &[(&str, &str)]) {
+        self.add(&self.address(), variables, |_| ());
+    }
+
+    /// Starts another executor whose connections to the scheduler, and from it and the others, can be cut.
+    pub fn add_distant_executor(&mut self, variables: &[(&str, &str)]) -> Network {
+        // Others know the executor by another address of this machine, with the same port: there the network begins.
+        let (own, known) = ([127, 0, 0, 2], [127, 0, 0, 3]);
+        let port = free_port(own);
+        let there = Link::new(([127, 0, 0, 1], 0).into(), self.address);
+        let back = Link::new((known, port).into(), (own, port).into());
+        self.add(&format!("df://{}", there.address()), variables, |command| {
+            command.args(["--bind", "127.0.0.2", "--port", &port.to_string(), "--advertise", "127.0.0.3"]);
+        });
+        Network { there, back }
+    }
+
+    /// Starts another executor whose work directory, which is returned, is on a full disk.
+    pub fn add_executor_on_a_full_disk(&mut self) -> PathBuf {
+        let directory = self.home.path().join(format!("disk-{}", self.started));
+        fs::create_dir(&directory).expect("a directory can be made");
+        self.add(&self.address(), &[], |command| {
+            command.arg("--work-dir").arg(&directory);
+            mounts::full_disk(command, &directory);
+        });
+        directory
+    }
+
+    fn add(&mut self, scheduler: &str, variables: &[(&str, &str)], change: impl FnOnce(&mut Command)) {
         let name = format!("executor-{}", self.started);
         self.started += 1;
         let mut command = program("executor", &self.environment);
-        command.args(["--scheduler", &self.address(), "--tasks", "1", "--heartbeat-seconds", "1"]);
+        command.args(["--scheduler", scheduler, "--tasks", "1", "--heartbeat-seconds", "1"]);
         command.args(["--drain-seconds", "5", "--log-format", "json"]);
         command.envs(variables.iter().filter(|(_, value)| !value.is_empty()).copied());
+        change(&mut command);
         self.executors.push(Node::start(&name, self.home.path(), command));
     }
 
@@ -164,9 +222,19 @@ impl Cluster {
 
     /// `lode submit` of a run.
     pub fn submission(&self, repo: &Path, lake: &Lake, run: &str, args: &[&str]) -> Command {
+        self.submission_to(repo, lake.root().to_str().expect("tests have plain names"), run, args)
+    }
+
+    /// `lode submit` of a run into a lake at an address.
+    pub fn submission_to(&self, repo: &Path, lake: &str, run: &str, args: &[&str]) -> Command {
         let mut command = self.lode(&["submit"]);
-        command.arg(repo).arg("--lake").arg(lake.root()).args(["--run-id", run]).args(args);
+        command.arg(repo).args(["--lake", lake, "--run-id", run]).args(args);
         command
+    }
+
+    /// `lode resume` of a run.
+    pub fn resumption(&self, lake: &str, run: &str) -> Command {
+        self.lode(&["resume", run, "--lake", lake])
     }
 
     /// The state of a run, as the scheduler has it.
@@ -175,11 +243,35 @@ impl Cluster {
         serde_json::from_str(&output.stdout).unwrap_or_else(|e| panic!("{e}\n{output}"))
     }
 
+    /// How many executors the scheduler knows.
+    pub fn known_executors(&self) -> usize {
+        let about = get(&self.address.to_string(), "/lode/v1/about", &[]);
+        let json = about.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let about: serde_json::Value = serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}: {about}"));
+        about["executors"].as_u64().and_then(|n| usize::try_from(n).ok()).expect("a number")
+    }
+
     /// What all processes have logged.
     pub fn logs(&self) -> String {
         let nodes = std::iter::once(&self.scheduler).chain(&self.executors);
         nodes.map(|node| format!("== {}\n{}\n", node.name, node.log())).collect()
     }
+}
+
+/// The answer of an HTTP server, head and all.
+pub fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> String {
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n{more}Connection: close\r\n\r\n").expect("it takes requests");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+/// A port that nobody listens at.
+pub fn free_port(address: impl Into<IpAddr>) -> u16 {
+    let listener = TcpListener::bind((address.into(), 0)).expect("there is a free port");
+    listener.local_addr().expect("it has an address").port()
 }
 
 fn program(role: &str, environment: &[(String, String)]) -> Command {

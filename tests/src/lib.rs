@@ -8,6 +8,8 @@ pub mod cluster;
 pub mod command;
 pub mod interpreters;
 pub mod lake;
+pub mod link;
+pub mod mounts;
 pub mod releases;
 pub mod repo;
 pub mod s3;

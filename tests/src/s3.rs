@@ -48,7 +48,24 @@ pub enum Fault {
     Lost,
     /// It is done, and the answer is `500`.
     Hidden,
+    /// `409`, another creation is under way, and nothing was done.
+    Conflict,
+    /// It is done, and the answer is `409`.
+    ConflictAfterwards,
 }
+
+/// What can be known of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// How often it was made, this time counted.
+    pub seen: u64,
+    /// Whether it creates an object unless there is one.
+    pub creates: bool,
+    /// The number of the part that it uploads.
+    pub part: Option<u32>,
+}
+
+type Chosen = dyn Fn(Asked) -> Option<Fault> + Send + Sync;
 
 /// How often each of them is chosen: a silence costs seconds.
 const FAULTS: [(Fault, u64); 5] =
@@ -58,11 +75,15 @@ const FAULTS: [(Fault, u64); 5] =
 struct State {
     /// Seed, and how many of a thousand requests are broken.
     faults: Option<(u64, u64)>,
+    /// Faults of certain requests.
+    chosen: Option<Box<Chosen>>,
     /// How often a request was seen.
     seen: BTreeMap<(String, String), u64>,
     broken: BTreeMap<Fault, usize>,
     /// Every request is refused, with its token in the answer, as S3 does.
     locked: bool,
+    /// They are from the first look for attempts at a shard on.
+    locks_at_attempt: bool,
 }
 
 struct Proxy {
@@ -118,18 +139,32 @@ impl Drop for S3 {
 
 impl S3 {
     fn make_bucket(&self) {
-        let request = Request::put(format!("/{BUCKET}"))
+        let request = self.request(Method::PUT, "");
+        let made = block_on(forward(self.proxy.upstream, request, Bytes::new())).expect("an answer");
+        assert_eq!(made.status(), StatusCode::OK, "the bucket is made");
+    }
+
+    /// A request of the bucket itself.
+    fn request(&self, method: Method, query: &str) -> Parts {
+        Request::builder()
+            .method(method)
+            .uri(format!("/{BUCKET}{query}"))
             .header("host", self.proxy.upstream.to_string())
             .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request")
             .body(())
-            .expect("a request");
-        let made = block_on(forward(self.proxy.upstream, request.into_parts().0, Bytes::new())).expect("an answer");
-        assert_eq!(made.status(), StatusCode::OK, "the bucket is made");
+            .expect("a request")
+            .into_parts()
+            .0
     }
 
     /// Address of a lake in the bucket.
     pub fn url(&self, lake: &str) -> String {
         format!("s3://{BUCKET}/{lake}")
+    }
+
+    /// Where processes reach it.
+    pub fn address(&self) -> SocketAddr {
+        self.endpoint.trim_start_matches("http://").parse().expect("an address")
     }
 
     /// What a process needs in its environment.
@@ -164,6 +199,25 @@ impl S3 {
         *self.proxy.state() = State { faults: Some((seed, of_thousand)), ..State::default() };
     }
 
+    /// Breaks the requests that are meant, each as it is to be, from now on.
+    pub fn break_requests(
+        &self,
+        meant: impl Fn(Asked) -> bool + Send + Sync + 'static,
+        how: impl Fn(Asked) -> Fault + Send + Sync + 'static,
+    ) {
+        let chosen: Box<Chosen> = Box::new(move |asked| meant(asked).then(|| how(asked)));
+        *self.proxy.state() = State { chosen: Some(chosen), ..State::default() };
+    }
+
+    /// Uploads in parts that were neither completed nor given up.
+    pub fn open_uploads(&self) -> usize {
+        let request = self.request(Method::GET, "?uploads");
+        let answer = block_on(forward(self.proxy.upstream, request, Bytes::new())).expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK, "uploads can be listed");
+        let body = block_on(answer.into_body().collect()).expect("it is whole").to_bytes();
+        String::from_utf8_lossy(&body).matches("<UploadId>").count()
+    }
+
     /// Breaks nothing any more, and says what was broken.
     pub fn calm(&self) -> BTreeMap<Fault, usize> {
         std::mem::take(&mut *self.proxy.state()).broken
@@ -172,6 +226,11 @@ impl S3 {
     /// Refuses everything from now on.
     pub fn lock(&self) {
         self.proxy.state().locked = true;
+    }
+
+    /// Refuses everything from the first attempt at a shard on.
+    pub fn lock_at_first_attempt(&self) {
+        self.proxy.state().locks_at_attempt = true;
     }
 
     /// Copies a lake into a directory.
@@ -192,6 +251,24 @@ impl S3 {
     }
 }
 
+impl State {
+    fn chosen_fault(&mut self, request: &Parts) -> Option<Fault> {
+        let seen = self.seen.entry((request.method.to_string(), request.uri.to_string())).or_default();
+        *seen += 1;
+        let put = request.method == Method::PUT;
+        let query = request.uri.query().unwrap_or_default();
+        let part = query.split('&').find_map(|pair| pair.strip_prefix("partNumber="));
+        let asked = Asked {
+            seen: *seen,
+            creates: put && request.headers.contains_key(IF_NONE_MATCH),
+            part: part.filter(|_| put).and_then(|number| number.parse().ok()),
+        };
+        let fault = self.chosen.as_ref()?(asked)?;
+        *self.broken.entry(fault).or_default() += 1;
+        Some(fault)
+    }
+}
+
 impl Proxy {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -200,6 +277,9 @@ impl Proxy {
     /// What happens to a request. One that was broken twice is left alone: clients need not be tried for ever.
     fn fault(&self, request: &Parts) -> Option<Fault> {
         let mut state = self.state();
+        if state.chosen.is_some() {
+            return state.chosen_fault(request);
+        }
         let (seed, of_thousand) = state.faults?;
         let key = (request.method.to_string(), request.uri.to_string());
         let seen = state.seen.entry(key.clone()).or_default();
@@ -247,6 +327,10 @@ async fn serve(listener: TcpListener, proxy: Arc<Proxy>) {
 async fn answer(proxy: Arc<Proxy>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
+    if head.method == Method::GET && head.uri.to_string().contains("attempts") {
+        let mut state = proxy.state();
+        state.locked |= state.locks_at_attempt;
+    }
     if proxy.state().locked {
         let token = head.headers.get("x-amz-security-token").and_then(|token| token.to_str().ok()).unwrap_or_default();
         let more = format!("<Token-0>{token}</Token-0>");
@@ -255,12 +339,13 @@ async fn answer(proxy: Arc<Proxy>, request: Request<Incoming>) -> Result<Respons
     let fault = proxy.fault(&head);
     match fault {
         Some(Fault::Failed) => return Ok(error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "")),
+        Some(Fault::Conflict) => return Ok(error(StatusCode::CONFLICT, "ConditionalRequestConflict", "")),
         Some(Fault::SlowDown) => return Ok(error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "")),
         Some(Fault::Silent) => {
             tokio::time::sleep(TIMEOUT * 2).await;
             return Err(Broken::Lost);
         }
-        Some(Fault::Lost | Fault::Hidden) | None => {}
+        Some(Fault::Lost | Fault::Hidden | Fault::ConflictAfterwards) | None => {}
     }
     let one = match head.headers.contains_key(IF_NONE_MATCH) && head.method == Method::PUT {
         true => Some(proxy.creations.lock().await),
@@ -271,6 +356,7 @@ async fn answer(proxy: Arc<Proxy>, request: Request<Incoming>) -> Result<Respons
     match fault {
         Some(Fault::Lost) => Err(Broken::Lost),
         Some(Fault::Hidden) => Ok(error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "")),
+        Some(Fault::ConflictAfterwards) => Ok(error(StatusCode::CONFLICT, "ConditionalRequestConflict", "")),
         _ => Ok(response),
     }
 }

@@ -38,9 +38,13 @@ enum Fault {
     ScaleUp,
     /// The run is submitted once more.
     SubmitAgain,
+    /// The network between it and everybody else is cut until the run is over; another one comes.
+    CutOff,
+    /// The network between it and everybody else is cut until the scheduler has given it up.
+    CutForAWhile,
 }
 
-const FAULTS: [Fault; 10] = [
+const FAULTS: [Fault; 12] = [
     Fault::Kill,
     Fault::KillAll,
     Fault::Zombie,
@@ -51,6 +55,8 @@ const FAULTS: [Fault; 10] = [
     Fault::ScaleDown,
     Fault::ScaleUp,
     Fault::SubmitAgain,
+    Fault::CutOff,
+    Fault::CutForAWhile,
 ];
 
 /// A repository, a lake that holds an earlier state of it, and one after an undisturbed run.
@@ -85,9 +91,11 @@ impl World {
         let faults: Vec<&str> = match fault {
             Fault::Kill => vec![&at, ""],
             Fault::KillAll => vec![&at, &at],
+            Fault::CutOff | Fault::CutForAWhile => vec![],
             _ => vec![&at],
         };
         let mut cluster = Cluster::start(&faults);
+        let network = faults.is_empty().then(|| cluster.add_distant_executor(&[("LODE_FAULT", &at)]));
         let mut submission = cluster.submission(self.repo.root(), &lake, RUN, &["--shards", SHARDS]);
         let mut client = submission.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("lode is built");
         if stops {
@@ -148,11 +156,25 @@ impl World {
                 assert_eq!(again.code, Some(0), "{what}: {again}");
                 cluster.executors[0].signal(libc::SIGCONT);
             }
+            Fault::CutOff | Fault::CutForAWhile => {
+                let network = network.as_ref().expect("it is a distant one");
+                network.cut();
+                cluster.executors[0].signal(libc::SIGCONT);
+                cluster.scheduler.says("heartbeat timed out");
+                if fault == Fault::CutOff {
+                    cluster.add_executor(&[]);
+                    until(&format!("{what}: the run ends\n{}", cluster.logs()), || ended(&cluster));
+                }
+                network.mend();
+                until(&format!("{what}: it comes back\n{}", cluster.logs()), || {
+                    cluster.known_executors() == cluster.executors.len()
+                });
+            }
         }
         let status = end_of(&mut client, || format!("{what}: the client ends\n{}", cluster.logs()));
         // Where nothing was taken away that a client needs, it has waited for a committed run.
-        let unharmed =
-            matches!(fault, Fault::Kill | Fault::KillAll | Fault::ScaleDown | Fault::ScaleUp | Fault::Zombie);
+        let harmful = [Fault::KillScheduler, Fault::EndScheduler, Fault::KillClient, Fault::Cancel, Fault::SubmitAgain];
+        let unharmed = !harmful.contains(&fault);
         assert!(status.success() || !unharmed, "{what}: the client fails\n{}", cluster.logs());
         if cancelled {
             let output = Output::of(cluster.lode(&["resume", RUN]).arg("--lake").arg(lake.root()));
@@ -229,6 +251,42 @@ fn schedulers_die() {
 }
 
 #[test]
+fn what_a_killed_scheduler_saw_is_known() {
+    let world = World::new();
+    let lake = world.base.duplicate();
+    let mut cluster = Cluster::start(&["manifest.after:2!"]);
+    let args = ["--shards", SHARDS, "--no-wait"];
+    Output::of(&mut cluster.submission(world.repo.root(), &lake, RUN, &args)).ok();
+    until("the executor stops", || cluster.executors[0].is_stopped());
+    let explain = || Output::of(lake.command("explain").args([RUN, "--output", "json"])).ok().stdout;
+    // The first task is done, the second one is not reported.
+    until("the scheduler has written down what it saw", || explain().contains("running"));
+    cluster.scheduler.kill();
+
+    let said: serde_json::Value = serde_json::from_str(&explain()).expect("JSON");
+    let stages = said["stages"].as_array().expect("a list");
+    assert_eq!(stages.len(), 2, "{said}");
+    assert_eq!((&stages[0]["state"], &stages[0]["partitions"]), (&"running".into(), &5.into()), "{said}");
+    assert!(stages[0]["plan"].as_str().is_some_and(|plan| plan.contains("ExtractExec")), "{said}");
+    let of = |kind: &str| said["artifacts"].as_array().expect("a list").iter().any(|artifact| artifact["kind"] == kind);
+    assert!(of("physical_plan") && of("events"), "{said}");
+    let runs = Output::of(lake.command("runs").args(["--output", "json"])).ok();
+    let runs: serde_json::Value = serde_json::from_str(&runs.stdout).expect("JSON");
+    assert_eq!((&runs[1]["state"], &runs[1]["tasks"]["all"]), (&"resumable".into(), &5.into()), "{runs}");
+
+    cluster.restart_scheduler();
+    cluster.executors[0].signal(libc::SIGCONT);
+    finish(&mut cluster, "a killed scheduler", |cluster| cluster.resumption(lake.root().to_str().expect("plain"), RUN));
+    lake.verify();
+    lake.assert_same_facts(&world.undisturbed);
+    // Both jobs are in the tables now, and nowhere else.
+    let jobs = format!("SELECT count(DISTINCT job_id) FROM run_stages WHERE run_id = '{RUN}'");
+    assert_eq!(lake.tables().number(&jobs), 2);
+    let left = std::fs::read_dir(lake.root().join("_runs").join(RUN).join("0/captured")).into_iter().flatten();
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
 fn clients_come_and_go() {
     let world = World::new();
     world.run(Fault::KillClient, "manifest.before");
@@ -242,6 +300,13 @@ fn executors_come_and_go() {
     let world = World::new();
     world.run(Fault::ScaleDown, "data.before:2");
     world.run(Fault::ScaleUp, "manifest.after");
+}
+
+#[test]
+fn networks_break() {
+    let world = World::new();
+    world.run(Fault::CutOff, "data.after:2");
+    world.run(Fault::CutForAWhile, "manifest.before");
 }
 
 #[test]

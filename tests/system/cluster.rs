@@ -1,7 +1,5 @@
 //! The same job on a cluster of several processes: a scheduler, executors and clients that share nothing but the lake.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::unix::ffi::OsStrExt;
 
 use arrow::util::pretty::pretty_format_batches;
@@ -14,7 +12,7 @@ use lode_plan::host::HostHandle;
 use lode_plan::session::session_state;
 use lode_scheduler::server::{self, SchedulerOptions};
 use lode_scheduler::submit::{SubmitOptions, submit_logical};
-use lode_tests::cluster::Cluster;
+use lode_tests::cluster::{Cluster, free_port, get};
 use lode_tests::command::Output;
 use lode_tests::lake::Lake;
 use lode_tests::repo::Repo;
@@ -91,27 +89,15 @@ fn only_extractions_are_taken() {
 
 #[test]
 fn health_and_metrics_are_served() {
-    let status = format!("127.0.0.1:{}", free_port());
+    let status = format!("127.0.0.1:{}", free_port([127, 0, 0, 1]));
     let cluster = Cluster::with(&[""], &[("LODE_SCHEDULER_STATUS_BIND", &status)]);
-    assert!(get(&status, "/healthz").starts_with("HTTP/1.1 200"));
-    assert!(get(&status, "/readyz").starts_with("HTTP/1.1 200"));
-    let metrics = get(&status, "/metrics");
+    assert!(get(&status, "/healthz", &[]).starts_with("HTTP/1.1 200"));
+    assert!(get(&status, "/readyz", &[]).starts_with("HTTP/1.1 200"));
+    let metrics = get(&status, "/metrics", &[]);
     for line in ["lode_partitions 0", "lode_executors 1", "lode_slots 1", "lode_jobs{state=\"running\"} 0"] {
         assert!(metrics.contains(line), "no {line} in {metrics}");
     }
     drop(cluster);
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }
 
 #[test]

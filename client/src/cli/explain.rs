@@ -4,6 +4,8 @@ use clap::Args;
 use datafusion::prelude::{DataFrame, col, lit};
 use lode_lake::history;
 use lode_lake::snapshot::Pin;
+use lode_scheduler::capture::JobRecord;
+use lode_scheduler::journal;
 use serde_json::{Map, Value, json};
 
 use super::{Failure, LakeArg, Outcome, Output, text};
@@ -35,19 +37,44 @@ pub(super) async fn explain(args: ExplainArgs) -> Outcome {
         "last" => runs.last(),
         id => runs.iter().find(|run| run.run_id == id),
     };
-    let run = run.ok_or_else(|| {
-        Failure::usage(format!("there is no committed run `{}`", args.run)).hint("`lode runs` lists the runs")
-    })?;
+    let (run_id, head, json) = match run {
+        Some(run) => {
+            let times = (text::time(run.started_at), text::time(run.committed_at));
+            let head = format!(
+                "run {} of {}, number {}\nstarted {}, committed {}\n",
+                run.run_id, run.repo, run.sequence, times.0, times.1
+            );
+            (run.run_id.clone(), head, json!(run))
+        }
+        None => {
+            let open = history::open_runs(&lake).await?.into_iter().find(|run| run.run_id == args.run);
+            let run = open.ok_or_else(|| {
+                Failure::usage(format!("there is no run `{}`", args.run)).hint("`lode runs` lists the runs")
+            })?;
+            let head = format!(
+                "run {} of {}, {}\nplanned {}\n",
+                run.run_id,
+                run.repo,
+                run.state.name(),
+                text::time(run.created_at)
+            );
+            (run.run_id.clone(), head, json!(run))
+        }
+    };
     let engine = engine(&lake, Pin::Last, None).await?;
-    let artifacts = rows(&engine, ARTIFACTS, &run.run_id, &["epoch", "kind", "name"]).await?;
-    let stages = rows(&engine, STAGES, &run.run_id, &["epoch", "job_id", "stage_id"]).await?;
-    let tasks = rows(&engine, TASKS, &run.run_id, &["epoch", "shard"]).await?;
+    let mut artifacts = rows(&engine, ARTIFACTS, &run_id, &["epoch", "kind", "name"]).await?;
+    let mut stages = rows(&engine, STAGES, &run_id, &["epoch", "job_id", "stage_id"]).await?;
+    let tasks = rows(&engine, TASKS, &run_id, &["epoch", "shard"]).await?;
+    for job in journal::left(&lake, &run_id).await? {
+        if !stages.iter().any(|stage| stage.get("job_id").and_then(Value::as_str) == Some(&job.job_id)) {
+            add_captures(&job, &mut artifacts, &mut stages);
+        }
+    }
     if args.output == Output::Json {
-        return text::print_json(&json!({"run": run, "artifacts": artifacts, "stages": stages, "tasks": tasks}));
+        return text::print_json(&json!({"run": json, "artifacts": artifacts, "stages": stages, "tasks": tasks}));
     }
 
-    let mut out = format!("run {} of {}, number {}\n", run.run_id, run.repo, run.sequence);
-    out.push_str(&format!("started {}, committed {}\n", text::time(run.started_at), text::time(run.committed_at)));
+    let mut out = head;
     for artifact in &artifacts {
         let field = |name: &str| artifact.get(name).and_then(Value::as_str).unwrap_or_default().trim_end();
         out.push_str(&format!("\n{} {}\n", field("kind"), field("name")));
@@ -87,6 +114,27 @@ pub(super) async fn explain(args: ExplainArgs) -> Outcome {
         out.push_str(&text::columns(&header, &tasks.iter().map(row).collect::<Vec<_>>()));
     }
     text::print(&out)
+}
+
+/// What the scheduler of a job that is not over, or of one that died with it, has seen: in the form of the tables' rows.
+fn add_captures(job: &JobRecord, artifacts: &mut Vec<Map<String, Value>>, stages: &mut Vec<Map<String, Value>>) {
+    let epoch = job.address.as_ref().map_or(0, |address| address.epoch);
+    let mut add = |kind: &str, text: Value| {
+        let row = json!({"run_id": job.job_name, "epoch": epoch, "kind": kind, "name": "cluster", "text": text});
+        artifacts.extend(row.as_object().cloned());
+    };
+    if let Some(plan) = &job.physical_plan {
+        add("physical_plan", plan.as_str().into());
+    }
+    add("events", json!(job.events).to_string().into());
+    for stage in &job.stages {
+        let row = json!({
+            "run_id": job.job_name, "epoch": epoch, "job_id": job.job_id, "stage_id": stage.stage_id,
+            "state": stage.state, "partitions": stage.partitions, "plan": stage.plan,
+            "metrics": json!(stage.metrics).to_string(), "error": stage.error,
+        });
+        stages.extend(row.as_object().cloned());
+    }
 }
 
 fn plain(value: Option<&Value>) -> String {

@@ -22,6 +22,7 @@ use lode_scheduler::client::{Client, ClientError};
 use lode_scheduler::outcome::Outcome;
 use lode_scheduler::server::{self, SchedulerHandle, SchedulerOptions};
 use lode_scheduler::submit::{SubmitError, SubmitOptions, submit_logical};
+use tokio::time::Instant;
 
 use super::{Failure, Refusal};
 
@@ -211,7 +212,10 @@ impl RemoteCluster {
 pub fn ended(job: JobView) -> Result<Outcome, Failure> {
     match job.outcome {
         None | Some(Outcome::Resumable) => {
-            let why = job.error.unwrap_or_else(|| "it ended without a commit".to_owned());
+            let mut why = job.error.unwrap_or_else(|| "it ended without a commit".to_owned());
+            if job.outcome.is_none() && job.address.is_some() {
+                why.push_str("; the scheduler could not ask the lake what became of the run");
+            }
             Err(Refusal::plain(format!("job {} of run {}: {why}", job.job_id, job.run_id)).into())
         }
         Some(outcome) => Ok(outcome),
@@ -219,24 +223,26 @@ pub fn ended(job: JobView) -> Result<Outcome, Failure> {
 }
 
 /// Waits for a job to be over. A scheduler that does not answer for a while may come back; one that has forgotten the job
-/// has lost it.
+/// has lost it. What became of a job's run is waited for as well, for a while: the lake that knows it may be out of reach.
 ///
 /// # Errors
 /// If the scheduler stays silent, or does not know the job.
 pub async fn follow(client: &Client, run: &str, mut hear: impl FnMut(&JobView)) -> Result<JobView, ClientError> {
-    let mut silent: Option<tokio::time::Instant> = None;
+    let (mut silent, mut undecided): (Option<Instant>, Option<Instant>) = (None, None);
     let mut accepted = false;
     loop {
         match client.job(run).await {
             Ok(job) => {
                 (silent, accepted) = (None, true);
                 hear(&job);
-                if job.is_over() {
+                if !job.state.is_terminal() {
+                    undecided = None;
+                } else if job.is_over() || undecided.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
                     return Ok(job);
                 }
             }
             Err(error) if error.is_passing() || (!accepted && matches!(error, ClientError::Unknown { .. })) => {
-                let since = *silent.get_or_insert_with(tokio::time::Instant::now);
+                let since = *silent.get_or_insert_with(Instant::now);
                 // An accepted job is known at once, but for a moment.
                 let patience = if error.is_passing() { PATIENCE } else { PATIENCE / 4 };
                 if since.elapsed() > patience {

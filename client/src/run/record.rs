@@ -6,7 +6,7 @@ use lode_lake::store::Lake;
 use lode_lake::{history, layout};
 use lode_plan::artifacts::{Artifact, of_session, to_batch};
 use lode_plan::epoch::PlannedEpoch;
-use lode_scheduler::records;
+use lode_scheduler::{journal, records};
 
 use super::Failure;
 use super::cluster::Cluster;
@@ -36,11 +36,13 @@ pub async fn keep(
     let rows = to_batch(&plan.run_id, plan.epoch, &artifacts)?;
     let app = format!("lode/plan_artifacts/{}/{}", plan.run_id, plan.epoch);
     append_run_rows(lake, &PLAN_ARTIFACTS, rows, &plan.run_id, &app).await?;
-    // A scheduler elsewhere keeps the records of its jobs itself, whether or not a client waits.
+    // A scheduler elsewhere keeps the records of its jobs itself, whether or not a client waits; here, what one that died
+    // had captured of the run is kept, too.
     if !plan.tasks.is_empty()
         && let Some(record) = cluster.record(&plan.run_id).await
     {
         records::keep(lake, plan, &record).await?;
+        journal::adopt(lake, &plan.run_id, |_| false).await?;
     }
     Ok(())
 }
