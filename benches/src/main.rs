@@ -147,35 +147,41 @@ impl Contenders {
         }
     }
 
-    /// The fastest of several runs, each into a directory of its own.
-    fn best(&self, repeat: usize, command: impl Fn(&Path) -> io::Result<Command>) -> io::Result<Measurement> {
-        let mut best: Option<Measurement> = None;
+    fn compare(&self, workload: &Workload, corpus: &Corpus, repeat: usize, report: &mut Report) -> io::Result<()> {
+        let (mut lode, mut own, mut general) = (None, None, None);
+        // In turn, so that a machine that gets slower does so for all.
         for _ in 0..repeat.max(1) {
-            let out = self.place()?;
-            let run = measure(&mut command(out.path())?)?;
-            if best.as_ref().is_none_or(|best| run.elapsed < best.elapsed) {
-                best = Some(run);
+            self.again(&mut lode, |out| self.lode(workload, corpus, out))?;
+            if workload.ceiling {
+                self.again(&mut own, |out| self.ceiling(workload, corpus, out, false))?;
+                self.again(&mut general, |out| self.ceiling(workload, corpus, out, true))?;
             }
         }
-        Ok(best.expect("at least one run"))
-    }
-
-    fn compare(&self, workload: &Workload, corpus: &Corpus, repeat: usize, report: &mut Report) -> io::Result<()> {
-        let lode = self.best(repeat, |out| self.lode(workload, corpus, out))?;
+        let lode: Measurement = lode.expect("it runs at least once");
         report.row("lode", corpus, &lode, None);
         if let Some(asked) = workload.asked {
             report.asked(asked, self.workers, corpus, &lode);
         }
-        if workload.ceiling {
-            for (name, general) in [("ceiling", false), ("general writer", true)] {
-                let ceiling = self.best(repeat, |out| self.ceiling(workload, corpus, out, general))?;
-                report.row(name, corpus, &ceiling, Some(&lode));
+        for (name, run) in [("ceiling", &own), ("general writer", &general)] {
+            if let Some(run) = run {
+                report.row(name, corpus, run, Some(&lode));
             }
         }
         if workload.peer {
             // The peer is slow and its times are steady.
-            let peer = self.best(1, |out| Ok(self.peer(corpus, out)))?;
-            report.row("peer", corpus, &peer, Some(&lode));
+            let mut peer = None;
+            self.again(&mut peer, |out| Ok(self.peer(corpus, out)))?;
+            report.row("peer", corpus, &peer.expect("it runs once"), Some(&lode));
+        }
+        Ok(())
+    }
+
+    /// Runs once more, into a directory of its own, and keeps the fastest run.
+    fn again(&self, best: &mut Option<Measurement>, command: impl Fn(&Path) -> io::Result<Command>) -> io::Result<()> {
+        let out = self.place()?;
+        let run = measure(&mut command(out.path())?)?;
+        if best.as_ref().is_none_or(|best| run.elapsed < best.elapsed) {
+            *best = Some(run);
         }
         Ok(())
     }
