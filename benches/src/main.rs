@@ -71,8 +71,6 @@ enum Contender {
     /// A worklist of files that are nowhere, in a process of its own.
     #[command(hide = true)]
     Worklist(scale::worklist::Args),
-    /// What a cluster of any size would need, from what was measured.
-    Model(scale::model::Args),
 }
 
 fn main() -> ExitCode {
@@ -85,7 +83,6 @@ fn main() -> ExitCode {
         Some(Contender::Ceiling(ceiling)) => ceiling::run(&ceiling),
         Some(Contender::Isolation(isolation)) => isolation::run(&isolation),
         Some(Contender::Worklist(worklist)) => scale::worklist::run(&worklist),
-        Some(Contender::Model(model)) => scale::model::run(&model),
         None => run(&args),
     };
     match result {

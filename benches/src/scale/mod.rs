@@ -1,8 +1,7 @@
 //! What a cluster costs: the same job on several executors, jobs of many shards, and a worklist of millions of files.
-//! Measured on clusters of real processes on this machine; what that means for larger ones is in `docs/SCALE.md`.
+//! Measured on clusters of real processes on this machine; `docs/SCALE.md` has figures.
 
 mod cluster;
-pub mod model;
 pub mod worklist;
 
 use std::io;
