@@ -366,6 +366,11 @@ pub async fn start(listener: TcpListener, options: SchedulerOptions) -> Result<S
 /// Puts the scheduler together behind a server of our own. Ballista's assembly has no place for certificates and checks,
 /// and mounts a REST interface that shows the settings of every session.
 async fn assemble(listener: TcpListener, addr: SocketAddr, options: SchedulerOptions) -> Result<Parts, SchedulerError> {
+    if let Some(dir) = &options.event_log_dir {
+        // Ballista writes into it, or nothing at all.
+        std::fs::create_dir_all(dir)
+            .map_err(|source| SchedulerError::Io { what: "the directory of event logs can't be made", source })?;
+    }
     let config = Arc::new(options.ballista(addr));
     let (snapshots, received) = mpsc::channel(SNAPSHOT_BACKLOG);
     let captures = Captures::start(received);

@@ -147,12 +147,7 @@ fn secrets_are_in_nothing_that_a_cluster_writes_or_answers() {
             quiet(get(address, path, &[]).as_bytes(), path);
         }
     }
-    let mut logged = 0;
-    each_file(&events, &mut |path, bytes| {
-        logged += bytes.len();
-        quiet(bytes, &path.display().to_string());
-    });
-    assert!(logged > 1000, "the event log has the jobs");
+    each_file(&events, &mut |path, bytes| quiet(bytes, &path.display().to_string()));
     each_file(&work, &mut |path, bytes| quiet(bytes, &path.display().to_string()));
     let logs = cluster.logs();
     assert!(logs.contains("DEBUG") && logs.len() > 10_000, "{logs}");
