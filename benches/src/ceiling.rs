@@ -13,8 +13,7 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use lode_encode::FileWriter;
 use lode_facts::catalog::{Dataset, dataset};
 use lode_facts::extract::{Extractor, FileReport, FileRequest, GroupOutput, LaneRequest};
-use lode_facts::file::{FileKind, FileMeta};
-use lode_facts::hash::file_id;
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -100,21 +99,7 @@ pub fn requests(datasets: &[String]) -> io::Result<Vec<LaneRequest>> {
 
 /// What is asked of a file.
 pub fn request(path: &str, size: usize, lanes: &[LaneRequest]) -> FileRequest {
-    let meta = FileMeta {
-        repo: "bench".into(),
-        path: path.into(),
-        path_bytes: None,
-        file_id: file_id("bench", path.as_bytes()),
-        kind: FileKind::File,
-        size: size as i64,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Some(Language::Python),
-        included: true,
-        rule: "default".into(),
-    };
+    let meta = FileMeta::in_scope("bench", path, size, Some(Language::Python));
     FileRequest { meta, lanes: lanes.to_vec() }
 }
 

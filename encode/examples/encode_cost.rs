@@ -14,8 +14,7 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use lode_encode::{FileWriter, properties};
 use lode_facts::catalog::dataset;
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
-use lode_facts::file::{FileKind, FileMeta};
-use lode_facts::hash::file_id;
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -99,21 +98,7 @@ fn batches(root: &Path, lane: LaneId, dataset: &str) -> Result<Vec<RecordBatch>,
 }
 
 fn request(path: &str, size: usize, lane: LaneId, dataset: &str) -> FileRequest {
-    let meta = FileMeta {
-        repo: "repo".into(),
-        path: path.into(),
-        path_bytes: None,
-        file_id: file_id("repo", path.as_bytes()),
-        kind: FileKind::File,
-        size: size as i64,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Language::by_name("python"),
-        included: true,
-        rule: "default".into(),
-    };
+    let meta = FileMeta::in_scope("repo", path, size, Language::by_name("python"));
     FileRequest { meta, lanes: vec![LaneRequest { lane, datasets: vec![dataset.into()] }] }
 }
 

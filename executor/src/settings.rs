@@ -69,17 +69,9 @@ impl From<figment::Error> for SettingsError {
 /// Says on stderr why a process ends, with the causes.
 pub fn complain(error: &(dyn std::error::Error + 'static)) {
     use std::io::Write;
-    let mut text = format!("error: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.contains(&message) {
-            text.push_str(&format!("\n  cause: {message}"));
-        }
-        cause = error.source();
-    }
+    let text = lode_lake::error::messages(error).join("\n  cause: ");
     // Nobody is left to be told that stderr is closed.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "error: {text}");
 }
 
 /// Merges the sources of settings. What the command line does not say is left out of its serialized form.

@@ -16,8 +16,7 @@ use lode_executor::interpreter::resolve;
 use lode_executor::worker::{ARGUMENT, Content, GroupResult, PoolConfig, WorkerPool, worker_main};
 use lode_facts::bytecode::Interpreter;
 use lode_facts::extract::{FileRequest, LaneRequest, LaneStatus};
-use lode_facts::file::{FileKind, FileMeta};
-use lode_facts::hash::file_id;
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -57,21 +56,7 @@ fn python() -> Interpreter {
 
 fn file(path: &str, content: &str) -> (FileRequest, Option<Content>) {
     let content = Bytes::from(content.to_owned());
-    let meta = FileMeta {
-        repo: "r".into(),
-        path: path.into(),
-        path_bytes: None,
-        file_id: file_id("r", path.as_bytes()),
-        kind: FileKind::File,
-        size: content.len() as i64,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: path.ends_with(".py").then_some(Language::Python),
-        included: true,
-        rule: "default".into(),
-    };
+    let meta = FileMeta::in_scope("r", path, content.len(), path.ends_with(".py").then_some(Language::Python));
     let lanes = LaneId::ALL.into_iter().filter(|lane| lane.accepts(&meta));
     let lanes = lanes.map(|lane| LaneRequest { lane, datasets: lane.datasets().map(|d| d.name.into()).collect() });
     (FileRequest { lanes: lanes.collect(), meta }, Some(Content::Bytes(content)))

@@ -15,8 +15,7 @@ use libtest_mimic::{Arguments, Trial};
 use lode_encode::Rows;
 use lode_executor::worker::{ARGUMENT, Content, Fault, FaultKind, GroupResult, PoolConfig, WorkerPool, worker_main};
 use lode_facts::extract::{Extractor, FileReport, FileRequest, GroupOutput, LaneRequest, LaneStatus};
-use lode_facts::file::{FileKind, FileMeta};
-use lode_facts::hash::file_id;
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -90,21 +89,8 @@ fn config(faults: &[(&str, FaultKind)]) -> PoolConfig {
 /// A file with every lane and dataset that has something to say about it and needs no interpreter.
 fn file(path: &str, content: impl Into<Bytes>) -> (FileRequest, Option<Content>) {
     let content = content.into();
-    let meta = FileMeta {
-        repo: "r".into(),
-        path: path.into(),
-        path_bytes: None,
-        file_id: file_id("r", path.as_bytes()),
-        kind: FileKind::File,
-        size: content.len() as i64,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: path.ends_with(".py").then(|| Language::by_name("python")).flatten(),
-        included: true,
-        rule: "default".into(),
-    };
+    let language = path.ends_with(".py").then_some(Language::Python);
+    let meta = FileMeta::in_scope("r", path, content.len(), language);
     let lanes = LaneId::ALL.into_iter().filter(|lane| *lane != LaneId::Bytecode && lane.accepts(&meta));
     let lanes = lanes.map(|lane| LaneRequest { lane, datasets: lane.datasets().map(|d| d.name.into()).collect() });
     (FileRequest { lanes: lanes.collect(), meta }, Some(Content::Bytes(content)))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use lode_facts::bytecode::{Compiled, Interpreter};
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -121,21 +121,7 @@ fn main() -> ExitCode {
         }
     };
     let source_bytes: usize = python.files.iter().map(|(source, _)| source.len()).sum();
-    let meta = FileMeta {
-        repo: "throughput".into(),
-        path: "file.py".into(),
-        path_bytes: None,
-        file_id: 1,
-        kind: FileKind::File,
-        size: 0,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Some(Language::Python),
-        included: true,
-        rule: "default".into(),
-    };
+    let meta = FileMeta::in_scope("throughput", "file.py", 0, Some(Language::Python));
     let options = Options { interpreters: vec![python.interpreter.clone()], ..Options::default() };
     for chosen in ["bytecode_instructions", "bytecode_"] {
         let datasets = LaneId::Bytecode.datasets().map(|d| d.name.to_owned()).filter(|name| name.starts_with(chosen));

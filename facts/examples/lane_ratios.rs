@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use lode_facts::bytecode::{Compiled, Interpreter};
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -58,21 +58,7 @@ fn cpu_time() -> Option<Duration> {
 }
 
 fn meta(content: &[u8]) -> FileMeta {
-    FileMeta {
-        repo: "ratios".into(),
-        path: "f.py".into(),
-        path_bytes: None,
-        file_id: 1,
-        kind: FileKind::File,
-        size: content.len() as i64,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Some(Language::Python),
-        included: true,
-        rule: "default".into(),
-    }
+    FileMeta::in_scope("ratios", "f.py", content.len(), Some(Language::Python))
 }
 
 fn request(lane: LaneId, content: &[u8]) -> FileRequest {

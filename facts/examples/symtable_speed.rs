@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use lode_facts::columns::Table;
 use lode_facts::extract::{LaneRequest, Session};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::Options;
@@ -76,21 +76,7 @@ fn cpu_time(origin: Instant) -> Duration {
 }
 
 fn meta(size: usize) -> FileMeta {
-    FileMeta {
-        repo: "speed".into(),
-        path: "f.py".into(),
-        path_bytes: None,
-        file_id: 1,
-        kind: FileKind::File,
-        size: size as i64,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Some(Language::Python),
-        included: true,
-        rule: "default".into(),
-    }
+    FileMeta::in_scope("speed", "f.py", size, Some(Language::Python))
 }
 
 fn peer(python: &str, paths: &[PathBuf]) -> Option<(f64, f64)> {

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use lode_facts::catalog::dataset;
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
-use lode_facts::file::{FileKind, FileMeta};
-use lode_facts::hash::file_id;
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -39,21 +38,7 @@ fn cpu_time() -> Option<Duration> {
 
 fn meta(path: &Path, content: &[u8]) -> FileMeta {
     let path = path.to_string_lossy().into_owned();
-    FileMeta {
-        repo: "throughput".into(),
-        file_id: file_id("throughput", path.as_bytes()),
-        kind: FileKind::File,
-        size: content.len() as i64,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Language::detect(&path, content),
-        included: true,
-        rule: "default".into(),
-        path_bytes: None,
-        path,
-    }
+    FileMeta::in_scope("throughput", &path, content.len(), Language::detect(&path, content))
 }
 
 #[allow(clippy::print_stdout, clippy::print_stderr)]

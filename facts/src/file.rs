@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::hash::stable_hash;
+use crate::hash::{file_id, stable_hash};
 use crate::language::Language;
 
 /// A path as tables show it: bytes that are not UTF-8 as `\xhh`.
@@ -82,6 +82,25 @@ pub struct FileMeta {
 }
 
 impl FileMeta {
+    /// The record of a regular file in scope, of which no more is known: not its hash, nor what git thinks of it.
+    pub fn in_scope(repo: &str, path: &str, size: usize, language: Option<Language>) -> Self {
+        Self {
+            repo: repo.to_owned(),
+            path: path.to_owned(),
+            path_bytes: None,
+            file_id: file_id(repo, path.as_bytes()),
+            kind: FileKind::File,
+            size: size as i64,
+            sha256: None,
+            mode: 0o100_644,
+            git_blob: None,
+            tracked: None,
+            language,
+            included: true,
+            rule: "default".to_owned(),
+        }
+    }
+
     /// Content key of the lanes that read only bytes (and the language the scan chose).
     pub fn content_key(&self) -> String {
         format!("{}:{}", self.sha256.as_deref().unwrap_or("-"), self.language.map_or("-", Language::name))

@@ -4,29 +4,14 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 
 use crate::extract::{Extractor, FileRequest, GroupOutput, LaneRequest};
-use crate::file::{FileKind, FileMeta};
-use crate::hash::file_id;
+use crate::file::FileMeta;
 use crate::lane::LaneId;
 use crate::language::Language;
 use crate::options::{Limits, Options};
 
 /// The record of a tracked file in scope.
 pub fn file(path: &str) -> FileMeta {
-    FileMeta {
-        repo: "r".into(),
-        path: path.into(),
-        path_bytes: None,
-        file_id: file_id("r", path.as_bytes()),
-        kind: FileKind::File,
-        size: 0,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: Some(true),
-        language: Language::detect(path, b""),
-        included: true,
-        rule: "default".into(),
-    }
+    FileMeta { tracked: Some(true), ..FileMeta::in_scope("r", path, 0, Language::detect(path, b"")) }
 }
 
 /// Runs one lane with all its datasets over one file.

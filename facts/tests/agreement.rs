@@ -12,7 +12,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int32Type};
 use lode_facts::bytecode::{Compiled, Interpreter, Refusal};
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest, LaneStatus};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -135,21 +135,7 @@ impl Tally {
     fn file(&mut self, extractor: &mut Extractor, path: &Path, python: &mut Python) {
         self.files += 1;
         let content = std::fs::read(path).unwrap();
-        let meta = FileMeta {
-            repo: "r".into(),
-            path: "f.py".into(),
-            path_bytes: None,
-            file_id: 1,
-            kind: FileKind::File,
-            size: content.len() as i64,
-            sha256: None,
-            mode: 0o100_644,
-            git_blob: None,
-            tracked: None,
-            language: Some(Language::Python),
-            included: true,
-            rule: "default".into(),
-        };
+        let meta = FileMeta::in_scope("r", "f.py", content.len(), Some(Language::Python));
         let datasets = LaneId::Agreement.datasets().map(|d| d.name.to_owned()).collect();
         let lanes = vec![LaneRequest { lane: LaneId::Agreement, datasets }];
         let compiled = [python.compile(path)];

@@ -17,7 +17,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use lode_facts::bytecode::{Compiled, Interpreter, Opcodes};
 use lode_facts::extract::{Extractor, FileRequest, GroupOutput, LaneRequest};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -169,21 +169,7 @@ fn lines(batch: &RecordBatch, letter: &str, columns: &[&str]) -> Vec<String> {
 }
 
 fn extract(extractor: &mut Extractor, content: &[u8], compiled: Compiled) -> GroupOutput {
-    let meta = FileMeta {
-        repo: "r".into(),
-        path: "dir/file.py".into(),
-        path_bytes: None,
-        file_id: 1,
-        kind: FileKind::File,
-        size: content.len() as i64,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Some(Language::Python),
-        included: true,
-        rule: "default".into(),
-    };
+    let meta = FileMeta::in_scope("r", "dir/file.py", content.len(), Some(Language::Python));
     let datasets = LaneId::Bytecode.datasets().map(|d| d.name.to_owned()).collect();
     let request = FileRequest { meta, lanes: vec![LaneRequest { lane: LaneId::Bytecode, datasets }] };
     extractor.extract_compiled(&request, Some(content), &[compiled]);

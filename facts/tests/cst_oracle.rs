@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int32Type};
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::hash::stable_hash;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
@@ -188,21 +188,7 @@ fn oracle(python: &Path, files: &[File]) -> HashMap<PathBuf, Vec<String>> {
 }
 
 fn extract(extractor: &mut Extractor, file: &File) -> BTreeMap<&'static str, RecordBatch> {
-    let meta = FileMeta {
-        repo: "r".into(),
-        path: file.relative.clone(),
-        path_bytes: None,
-        file_id: 1,
-        kind: FileKind::File,
-        size: file.content.len() as i64,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Some(Language::Python),
-        included: true,
-        rule: "default".into(),
-    };
+    let meta = FileMeta::in_scope("r", &file.relative, file.content.len(), Some(Language::Python));
     let datasets = LaneId::Cst.datasets().map(|d| d.name.to_owned()).collect();
     let request = FileRequest { meta, lanes: vec![LaneRequest { lane: LaneId::Cst, datasets }] };
     extractor.extract(&request, Some(&file.content));

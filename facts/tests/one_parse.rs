@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest, LaneStatus};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -11,21 +11,7 @@ use lode_facts::python::parses;
 
 /// How often a file is parsed for these lanes.
 fn parses_for(extractor: &mut Extractor, lanes: &[LaneId], content: &[u8]) -> u64 {
-    let meta = FileMeta {
-        repo: "r".into(),
-        path: "f.py".into(),
-        path_bytes: None,
-        file_id: 1,
-        kind: FileKind::File,
-        size: content.len() as i64,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Some(Language::Python),
-        included: true,
-        rule: "default".into(),
-    };
+    let meta = FileMeta::in_scope("r", "f.py", content.len(), Some(Language::Python));
     let request = |lane: &LaneId| LaneRequest {
         lane: *lane,
         datasets: lane.datasets().map(|dataset| dataset.name.to_owned()).collect(),

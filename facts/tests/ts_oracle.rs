@@ -12,7 +12,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest, LaneStatus};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -65,21 +65,7 @@ impl Column {
 
 /// The rows of a file, in the words of the oracle.
 fn rows(extractor: &mut Extractor, language: Language, content: &[u8]) -> Vec<String> {
-    let meta = FileMeta {
-        repo: "oracle".into(),
-        path: "file".into(),
-        path_bytes: None,
-        file_id: 1,
-        kind: FileKind::File,
-        size: content.len() as i64,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Some(language),
-        included: true,
-        rule: "default".into(),
-    };
+    let meta = FileMeta::in_scope("oracle", "file", content.len(), Some(language));
     let lanes = vec![LaneRequest { lane: LaneId::Ts, datasets: vec!["ts_nodes".into()] }];
     extractor.extract(&FileRequest { meta, lanes }, Some(content));
     let output = extractor.finish().unwrap();

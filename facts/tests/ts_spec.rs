@@ -6,8 +6,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
 use lode_facts::extract::{Extractor, FileRequest, GroupOutput, LaneRequest, LaneStatus};
-use lode_facts::file::{FileKind, FileMeta};
-use lode_facts::hash::file_id;
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -17,21 +16,7 @@ fn extract_with(options: &Options, language: Language, source: &[u8], datasets: 
 }
 
 fn extract_group(options: &Options, language: Language, sources: &[&[u8]], datasets: &[&str]) -> GroupOutput {
-    let meta = FileMeta {
-        repo: "spec".into(),
-        path: "file".into(),
-        path_bytes: None,
-        file_id: file_id("spec", b"file"),
-        kind: FileKind::File,
-        size: 0,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Some(language),
-        included: true,
-        rule: "default".into(),
-    };
+    let meta = FileMeta::in_scope("spec", "file", 0, Some(language));
     let lane = LaneRequest { lane: LaneId::Ts, datasets: datasets.iter().map(|d| (*d).to_owned()).collect() };
     let request = FileRequest { meta, lanes: vec![lane] };
     let mut extractor = Extractor::new(options, &Limits::default());

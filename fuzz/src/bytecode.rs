@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use lode_facts::bytecode::{Compiled, Interpreter, Locations, Opcodes, exception_table as entries};
 use lode_facts::extract::{Extractor, FileRequest, GroupOutput, LaneRequest, LaneStatus};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -28,21 +28,7 @@ fn extract(table: &Opcodes, bytes: &[u8]) -> GroupOutput {
     let version = format!("{}.0", table.python);
     let interpreter = Interpreter { program: "python".into(), version, magic: table.magic };
     let options = Options { interpreters: vec![interpreter], ..Options::default() };
-    let meta = FileMeta {
-        repo: "fuzz".into(),
-        path: "input.py".into(),
-        path_bytes: None,
-        file_id: 1,
-        kind: FileKind::File,
-        size: 0,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Some(Language::Python),
-        included: true,
-        rule: "default".into(),
-    };
+    let meta = FileMeta::in_scope("fuzz", "input.py", 0, Some(Language::Python));
     let datasets = LaneId::Bytecode.datasets().map(|dataset| dataset.name.to_owned()).collect();
     let request = FileRequest { meta, lanes: vec![LaneRequest { lane: LaneId::Bytecode, datasets }] };
     let mut extractor = Extractor::new(&options, &Limits::default());

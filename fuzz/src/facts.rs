@@ -4,7 +4,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use lode_facts::encoding::{Encoding, cookie};
 use lode_facts::extract::{Extractor, FileRequest, GroupOutput, LaneRequest};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::{HEAD_BYTES, Language};
 use lode_facts::lines::lines;
@@ -25,21 +25,7 @@ pub fn lane(lane: LaneId, language: Language, bytes: &[u8]) {
 }
 
 fn extract(lane: LaneId, language: Language, bytes: &[u8]) -> GroupOutput {
-    let meta = FileMeta {
-        repo: "fuzz".into(),
-        path: "input".into(),
-        path_bytes: None,
-        file_id: 1,
-        kind: FileKind::File,
-        size: bytes.len() as i64,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Some(language),
-        included: true,
-        rule: "default".into(),
-    };
+    let meta = FileMeta::in_scope("fuzz", "input", bytes.len(), Some(language));
     let datasets = lane.datasets().map(|dataset| dataset.name.to_owned()).collect();
     let request = FileRequest { meta, lanes: vec![LaneRequest { lane, datasets }] };
     let mut extractor = Extractor::new(&Options::default(), &Limits::default());

@@ -258,6 +258,25 @@ impl LakeError {
     }
 }
 
+/// What an error and its causes say, outermost first, each once: wrappers often repeat what they wrap.
+pub fn messages(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    let mut messages = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !messages.iter().any(|said| said.contains(&message)) {
+            messages.push(message);
+        }
+        cause = error.source();
+    }
+    messages
+}
+
+/// An error and its causes on one line.
+pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    messages(error).join(": ")
+}
+
 /// Whether an I/O error of this kind is at the root of an error.
 pub fn is_io(error: &(dyn std::error::Error + 'static), kind: std::io::ErrorKind) -> bool {
     let mut cause = Some(error);

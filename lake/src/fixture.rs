@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lode_encode::Rows;
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::hash::file_id;
 use lode_facts::lane::LaneId;
 use lode_facts::options::{Limits, Options};
@@ -173,21 +173,7 @@ fn contains(shard: &crate::shard::Shard, path: &str) -> bool {
 
 fn request(repo: &str, path: &str, content: &str) -> FileRequest {
     FileRequest {
-        meta: FileMeta {
-            repo: repo.into(),
-            path: path.into(),
-            path_bytes: None,
-            file_id: file_id(repo, path.as_bytes()),
-            kind: FileKind::File,
-            size: content.len() as i64,
-            sha256: None,
-            mode: 0o100_644,
-            git_blob: None,
-            tracked: None,
-            language: None,
-            included: true,
-            rule: "default".into(),
-        },
+        meta: FileMeta::in_scope(repo, path, content.len(), None),
         lanes: vec![LaneRequest { lane: LaneId::Lines, datasets: vec![TABLE.into()] }],
     }
 }

@@ -135,7 +135,8 @@ impl ObjectStore for Bucket {
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
         let inner = self.store.put_multipart_opts(location, options).await.map_err(plain)?;
-        Ok(Box::new(Upload { inner, store: Arc::clone(&self.store), location: location.clone(), size: 0 }))
+        let (store, location) = (Arc::clone(&self.store), location.clone());
+        Ok(Box::new(Upload { inner: Some(inner), store, location, size: 0 }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -181,37 +182,64 @@ impl ObjectStore for Bucket {
     }
 }
 
-/// An upload in parts, to a name that nobody else writes.
+/// An upload in parts, to a name that nobody else writes. One that is dropped before it is complete is given up: the store
+/// would keep its parts, and be paid for them.
 #[derive(Debug)]
 struct Upload {
-    inner: Box<dyn MultipartUpload>,
+    /// Until it is complete or given up.
+    inner: Option<Box<dyn MultipartUpload>>,
     store: Arc<AmazonS3>,
     location: Path,
     size: u64,
+}
+
+impl Upload {
+    fn inner(&mut self) -> Result<&mut Box<dyn MultipartUpload>> {
+        let ended = || Error::Generic { store: "S3", source: "the upload has ended".into() };
+        self.inner.as_mut().ok_or_else(ended)
+    }
 }
 
 #[async_trait]
 impl MultipartUpload for Upload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         self.size += data.content_length() as u64;
-        let part = self.inner.put_part(data);
-        Box::pin(async move { part.await.map_err(plain) })
+        let part = self.inner().map(|inner| inner.put_part(data));
+        Box::pin(async move { part?.await.map_err(plain) })
     }
 
     /// A completion whose answer got lost finds no upload when it is repeated, but the object.
     async fn complete(&mut self) -> Result<PutResult> {
-        let error = match self.inner.complete().await {
-            Ok(done) => return Ok(done),
-            Err(error) => error,
+        let done = match self.inner()?.complete().await {
+            Ok(done) => done,
+            Err(error) => match self.store.head(&self.location).await {
+                Ok(meta) if meta.size == self.size => PutResult { e_tag: meta.e_tag, version: meta.version },
+                _ => return Err(plain(error)),
+            },
         };
-        match self.store.head(&self.location).await {
-            Ok(meta) if meta.size == self.size => Ok(PutResult { e_tag: meta.e_tag, version: meta.version }),
-            _ => Err(plain(error)),
-        }
+        self.inner = None;
+        Ok(done)
     }
 
     async fn abort(&mut self) -> Result<()> {
-        self.inner.abort().await.map_err(plain)
+        match self.inner.take() {
+            Some(mut inner) => inner.abort().await.map_err(plain),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let (Some(mut inner), Ok(runtime)) = (self.inner.take(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        let location = self.location.clone();
+        runtime.spawn(async move {
+            if let Err(error) = inner.abort().await {
+                tracing::warn!(%location, error = %plain(error), "an upload in parts can't be given up");
+            }
+        });
     }
 }
 

@@ -16,7 +16,7 @@ use lode_facts::catalog::{Dataset, Scope, datasets};
 use object_store::path::Path;
 use serde::Serialize;
 
-use crate::error::{LakeError, Result};
+use crate::error::{LakeError, Result, with_causes};
 use crate::snapshot::Snapshot;
 use crate::store::Lake;
 
@@ -209,22 +209,8 @@ fn unreadable_table(table: &str, error: &LakeError) -> Finding {
         shard: None,
         repo: None,
         path: None,
-        detail: describe(error),
+        detail: with_causes(error),
     }
-}
-
-/// An error with its causes.
-fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 async fn files(snapshot: &Snapshot, dataset: &'static Dataset) -> Result<Option<Table>> {

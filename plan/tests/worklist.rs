@@ -10,7 +10,7 @@ use arrow::array::{
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use futures::TryStreamExt;
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::records::EXTRACT_STATE;
 use lode_plan::artifacts::{from_substrait, of_plan, substrait};
@@ -42,21 +42,7 @@ fn id(path: &str) -> i64 {
 }
 
 fn meta(path: &str) -> FileMeta {
-    FileMeta {
-        repo: "r".into(),
-        path: path.into(),
-        path_bytes: None,
-        file_id: id(path),
-        kind: FileKind::File,
-        size: 1,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: None,
-        included: true,
-        rule: "default".into(),
-    }
+    FileMeta { file_id: id(path), ..FileMeta::in_scope("r", path, 1, None) }
 }
 
 fn state(entries: &[Entry]) -> RecordBatch {

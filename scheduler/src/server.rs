@@ -20,6 +20,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use lode_executor::node::codecs;
 use lode_executor::wire::{Codecs, Token, Wire};
+use lode_lake::error::with_causes;
 use lode_lake::plan::EpochPlan;
 use lode_lake::store::Lake;
 use lode_plan::session::{configure, session_state};
@@ -442,7 +443,8 @@ pub async fn keep_record(job: &JobRecord, is_at_work: impl Fn(&JobRecord) -> boo
         }
     };
     if let Err(error) = kept.await {
-        tracing::warn!(run_id = job.job_name, %error, "the job's records are not kept");
+        let error = with_causes(&error);
+        tracing::warn!(run_id = job.job_name, error, "the job's records are not kept");
     }
 }
 
@@ -465,7 +467,8 @@ async fn conclude(mut captures: Captures, keep: bool) {
                     captures.conclude(&job.job_id, outcome);
                 }
                 Err(error) => {
-                    tracing::warn!(run_id, %error, "the lake does not say what became of the run");
+                    let error = with_causes(&error);
+                    tracing::warn!(run_id, error, "the lake does not say what became of the run");
                     unanswered = true;
                 }
             }

@@ -16,8 +16,8 @@ use crate::lake::Lake;
 use crate::link::Link;
 use crate::mounts;
 
-/// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take that is waited for: many clusters share a machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A process of a cluster and what it has logged.
 pub struct Node {
@@ -63,6 +63,25 @@ impl Node {
     pub fn kill(&mut self) {
         self.signal(libc::SIGKILL);
         self.wait();
+    }
+
+    /// Kills the processes that it has started, and says how many there were.
+    pub fn kill_children(&self) -> usize {
+        let own = self.child.id().to_string();
+        let processes = fs::read_dir("/proc").expect("processes can be listed").flatten();
+        let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<libc::pid_t>().ok());
+        let is_child = |id: &libc::pid_t| {
+            let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            // State and parent come behind the name, which can hold anything.
+            let fields = stat.rsplit_once(") ").map(|(_, fields)| fields.split(' ').take(2).collect::<Vec<_>>());
+            fields.is_some_and(|fields| fields[1] == own && fields[0] != "Z")
+        };
+        let children: Vec<libc::pid_t> = ids.filter(is_child).collect();
+        for child in &children {
+            // SAFETY: signals have no other effect on this process.
+            unsafe { libc::kill(*child, libc::SIGKILL) };
+        }
+        children.len()
     }
 
     /// Waits for its end.

@@ -3,9 +3,15 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use serde::Deserialize;
+
+/// How long a command may take before it counts as one that hangs, and is killed.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A `lode` command that no setting of the machine reaches.
 pub fn lode() -> Command {
@@ -32,9 +38,21 @@ pub struct Output {
 }
 
 impl Output {
-    /// Runs a command to its end.
+    /// Runs a command to its end, which must come within [`PATIENCE`].
     pub fn of(command: &mut Command) -> Self {
-        let output = command.output().expect("lode starts");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().expect("lode starts");
+        let id = libc::pid_t::try_from(child.id()).expect("a process id fits");
+        let (ended, end) = mpsc::channel::<()>();
+        let guard = thread::spawn(move || {
+            if end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                // SAFETY: signals have no other effect on this process.
+                unsafe { libc::kill(id, libc::SIGKILL) };
+            }
+        });
+        let output = child.wait_with_output().expect("its output can be read");
+        drop(ended);
+        guard.join().expect("it does nothing that fails");
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),

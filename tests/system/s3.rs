@@ -149,6 +149,18 @@ fn an_upload_in_parts_survives_faults() {
 }
 
 #[test]
+fn an_upload_in_parts_that_fails_leaves_none() {
+    let s3 = S3::default();
+    // The first part arrives, the others never do.
+    s3.break_requests(|request| request.part.is_some_and(|part| part > 1), |_| Fault::Failed);
+    let args = ["--shards", "1", "--datasets", "ast_nodes", "--max-file-bytes", "20000000"];
+    let output = Output::of(s3.extraction("a", in_parts().root(), &args).env("AWS_RETRY_TIMEOUT", "2s"));
+    assert_ne!(output.code, Some(0), "{output}");
+    assert!(s3.calm().contains_key(&Fault::Failed), "there are several parts: {output}");
+    assert_eq!(s3.open_uploads(), 0, "{output}");
+}
+
+#[test]
 fn writers_of_several_processes_all_commit() {
     let s3 = S3::default();
     let (a, b) = (Repo::sample(15), Repo::sample(18));

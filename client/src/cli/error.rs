@@ -144,18 +144,11 @@ impl ReportHandler for Handler {
         let label = |text: &str, code: &str| {
             if self.colour { format!("\x1b[1;{code}m{text}\x1b[0m") } else { text.to_owned() }
         };
-        let first = error.to_string();
-        write!(f, "{} {first}", label("error:", "31"))?;
-        let mut said = first;
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            // Wrappers often repeat what they wrap.
-            if !said.contains(&text) {
-                write!(f, "\n  {} {}", label("cause:", "33"), text.trim_end().replace('\n', "\n    "))?;
-                said = text;
+        for (n, message) in lode_lake::error::messages(error).iter().enumerate() {
+            match n {
+                0 => write!(f, "{} {message}", label("error:", "31"))?,
+                _ => write!(f, "\n  {} {}", label("cause:", "33"), message.trim_end().replace('\n', "\n    "))?,
             }
-            cause = error.source();
         }
         if let Some(hint) = error.help() {
             write!(f, "\n{} {hint}", label("hint:", "36"))?;

@@ -17,6 +17,7 @@ use lode_executor::host::Listener;
 use lode_facts::lane::LaneId;
 use lode_facts::python::Version;
 use lode_lake::base::Base;
+use lode_lake::error::with_causes;
 use lode_lake::plan::{EpochPlan, RunPlan};
 use lode_lake::shard::repo_key;
 use lode_lake::store::Lake;
@@ -306,7 +307,7 @@ impl Run {
             // The run is committed; a rate that can't be read does not change that.
             match agreement::rate(lake, &self.run_id, &run.repo).await {
                 Ok(rate) => self.summary.agreement = Some(rate),
-                Err(error) => self.warn(&format!("the rate of agreement can't be read: {}", chain(&error))),
+                Err(error) => self.warn(&format!("the rate of agreement can't be read: {}", with_causes(&error))),
             }
         }
         Ok(())
@@ -346,7 +347,7 @@ impl Run {
             (Some(_), true) => RunState::Resumable,
             _ => RunState::Failed,
         };
-        self.summary.error = Some(chain(source.as_ref()));
+        self.summary.error = Some(with_causes(source.as_ref()));
         self.summary.hint = match self.summary.state {
             RunState::Resumable => {
                 let lake = self.lake.as_ref().map(location).unwrap_or_default();
@@ -387,21 +388,6 @@ fn location(lake: &Lake) -> String {
 async fn is_cancelled(lake: &Lake, run_id: &str) -> bool {
     let decision = lake.get_json::<commit::Decision>(&layout::decision(run_id)).await;
     decision.is_ok_and(|decision| decision == Some(commit::Decision::Cancelled))
-}
-
-/// An error with its causes, each said once.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.contains(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// What a person can do about an error.

@@ -6,28 +6,14 @@ use std::fmt::Write as _;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int32Type};
 use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
 use lode_facts::python::Version;
 
 fn extract(extractor: &mut Extractor, content: &[u8]) -> BTreeMap<&'static str, RecordBatch> {
-    let meta = FileMeta {
-        repo: "r".into(),
-        path: "f.py".into(),
-        path_bytes: None,
-        file_id: 1,
-        kind: FileKind::File,
-        size: content.len() as i64,
-        sha256: None,
-        mode: 0o100_644,
-        git_blob: None,
-        tracked: None,
-        language: Some(Language::Python),
-        included: true,
-        rule: "default".into(),
-    };
+    let meta = FileMeta::in_scope("r", "f.py", content.len(), Some(Language::Python));
     let datasets = LaneId::Ast.datasets().map(|d| d.name.to_owned()).collect();
     extractor.extract(&FileRequest { meta, lanes: vec![LaneRequest { lane: LaneId::Ast, datasets }] }, Some(content));
     let output = extractor.finish().unwrap();

@@ -8,7 +8,7 @@ mod kinds;
 
 use kinds::{KINDS, blocks};
 use lode_facts::extract::{Extractor, FileRequest, GroupOutput, LaneRequest, LaneStatus};
-use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::file::FileMeta;
 use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
@@ -22,21 +22,7 @@ const ENDS: [(&str, &str); 3] =
 /// Extracts with all datasets of all lanes, on a thread as small as a runtime's; an overflow names it.
 fn extract(name: &str, version: Version, source: String) -> GroupOutput {
     let work = move || {
-        let meta = FileMeta {
-            repo: "r".into(),
-            path: "deep.py".into(),
-            path_bytes: None,
-            file_id: 1,
-            kind: FileKind::File,
-            size: source.len() as i64,
-            sha256: None,
-            mode: 0o100_644,
-            git_blob: None,
-            tracked: None,
-            language: Some(Language::Python),
-            included: true,
-            rule: "default".into(),
-        };
+        let meta = FileMeta::in_scope("r", "deep.py", source.len(), Some(Language::Python));
         let datasets = |lane: LaneId| lane.datasets().map(|dataset| dataset.name.to_owned()).collect();
         let lanes = LANES.into_iter().map(|lane| LaneRequest { lane, datasets: datasets(lane) }).collect();
         let options = Options { python_version: version, ..Options::default() };

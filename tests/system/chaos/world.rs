@@ -1,10 +1,9 @@
-//! Whatever dies on a cluster, the run ends committed, with the tables of a run that nothing happened to.
-//!
-//! Faults are tied to what a process is about to do (`lode_lake::fault`), never to the clock: an executor is killed, or
-//! stops, at a point of the protocol, and what is done to the others is done while it stands there. `LODE_SOAK=200` runs
-//! as many random cases; each names its seed, and `LODE_SEED=<seed>` runs that one again.
+//! A run to which something happens, and what must come of it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use lode_lake::fault;
 use lode_tests::cluster::{Cluster, Node, end_of, until};
@@ -12,14 +11,19 @@ use lode_tests::command::Output;
 use lode_tests::lake::Lake;
 use lode_tests::repo::Repo;
 
-const RUN: &str = "victim";
-const SHARDS: &str = "5";
+pub(crate) const RUN: &str = "victim";
+pub(crate) const SHARDS: &str = "5";
+
+/// Cases that run at a time: what they do is to wait for processes, most of the time.
+const SIDE_BY_SIDE: usize = 6;
 
 /// What happens while an executor reaches a point of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub(crate) enum Fault {
     /// It is killed; another one is there.
     Kill,
+    /// Its workers are killed.
+    KillWorkers,
     /// All are killed; others come.
     KillAll,
     /// It stands still until it is given up, and comes back when the run is over.
@@ -38,36 +42,80 @@ enum Fault {
     ScaleUp,
     /// The run is submitted once more.
     SubmitAgain,
+    /// Another run of the same repository begins, and ends before it goes on.
+    AnotherRun,
     /// The network between it and everybody else is cut until the run is over; another one comes.
     CutOff,
     /// The network between it and everybody else is cut until the scheduler has given it up.
     CutForAWhile,
 }
 
-const FAULTS: [Fault; 12] = [
-    Fault::Kill,
-    Fault::KillAll,
-    Fault::Zombie,
-    Fault::KillScheduler,
-    Fault::EndScheduler,
-    Fault::KillClient,
-    Fault::Cancel,
-    Fault::ScaleDown,
-    Fault::ScaleUp,
-    Fault::SubmitAgain,
-    Fault::CutOff,
-    Fault::CutForAWhile,
-];
+impl Fault {
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Kill,
+        Self::KillWorkers,
+        Self::KillAll,
+        Self::Zombie,
+        Self::KillScheduler,
+        Self::EndScheduler,
+        Self::KillClient,
+        Self::Cancel,
+        Self::ScaleDown,
+        Self::ScaleUp,
+        Self::SubmitAgain,
+        Self::AnotherRun,
+        Self::CutOff,
+        Self::CutForAWhile,
+    ];
+}
+
+/// A fault, and the point at which it happens.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) fault: Fault,
+    /// As in `LODE_FAULT`: with `:n`, the n-th time.
+    pub(crate) point: String,
+    /// What it was drawn with.
+    pub(crate) seed: Option<u64>,
+}
+
+impl Case {
+    pub(crate) fn new(fault: Fault, point: &str) -> Self {
+        Self { fault, point: point.to_owned(), seed: None }
+    }
+
+    /// The fault at every point of the protocol, from the first shard's data to the run's row.
+    pub(crate) fn everywhere(fault: Fault) -> Vec<Self> {
+        fault::POINTS.iter().map(|point| Self::new(fault, point)).collect()
+    }
+
+    /// The case of a seed.
+    pub(crate) fn random(seed: u64) -> Self {
+        let mut state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut pick = |below: usize| {
+            state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            state ^= state >> 31;
+            (state % below as u64) as usize
+        };
+        let fault = Fault::ALL[pick(Fault::ALL.len())];
+        let point = fault::POINTS[pick(fault::POINTS.len())];
+        // A shard's points are passed once a shard, or a table of it; the commit's once a run.
+        let many = ["data", "manifest", "table"].iter().any(|step| point.starts_with(step));
+        let times = if many { 1 + pick(3) } else { 1 };
+        Self { fault, point: format!("{point}:{times}"), seed: Some(seed) }
+    }
+}
 
 /// A repository, a lake that holds an earlier state of it, and one after an undisturbed run.
-struct World {
-    repo: Repo,
-    base: Lake,
-    undisturbed: Lake,
+pub(crate) struct World {
+    pub(crate) repo: Repo,
+    pub(crate) base: Lake,
+    pub(crate) undisturbed: Lake,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let repo = Repo::sample(30);
         let base = Lake::of(&repo, &["--shards", SHARDS]);
         repo.remove("core/m1.py").write("tools/new.py", "def new(): pass\n").write("api/m0.py", "x = 1\n");
@@ -82,7 +130,34 @@ impl World {
         Self { repo, base, undisturbed }
     }
 
-    fn run(&self, fault: Fault, point: &str) {
+    /// Runs cases side by side, and says which ones failed.
+    #[allow(clippy::print_stdout, reason = "a case that hangs must be known")]
+    pub(crate) fn run_all(&self, cases: impl IntoIterator<Item = Case>) {
+        let cases: Vec<Case> = cases.into_iter().collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut failed = vec![];
+            while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let start = Instant::now();
+                let passed = catch_unwind(AssertUnwindSafe(|| self.run(case))).is_ok();
+                let end = if passed { "well" } else { "FAILED" };
+                println!("{case:?}: {end} in {:.1} s", start.elapsed().as_secs_f64());
+                if !passed {
+                    failed.push(case);
+                }
+            }
+            failed
+        };
+        let failed: Vec<&Case> = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..SIDE_BY_SIDE.min(cases.len())).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().flat_map(|worker| worker.join().expect("cases are caught")).collect()
+        });
+        assert!(failed.is_empty(), "{} of {} cases failed: {failed:?}", failed.len(), cases.len());
+    }
+
+    fn run(&self, case: &Case) {
+        let Case { fault, point, .. } = case;
+        let fault = *fault;
         let what = format!("{fault:?} at {point}");
         let lake = self.base.duplicate();
         let stops = !matches!(fault, Fault::Kill | Fault::KillAll);
@@ -104,6 +179,10 @@ impl World {
         let mut cancelled = false;
         match fault {
             Fault::Kill => {}
+            Fault::KillWorkers => {
+                assert!(cluster.executors[0].kill_children() > 0, "{what}: it has workers");
+                cluster.executors[0].signal(libc::SIGCONT);
+            }
             Fault::KillAll => {
                 // One may find the rest of the work done, so that it never comes to the point.
                 until(&format!("{what}: all die\n{}", cluster.logs()), || {
@@ -156,6 +235,13 @@ impl World {
                 assert_eq!(again.code, Some(0), "{what}: {again}");
                 cluster.executors[0].signal(libc::SIGCONT);
             }
+            Fault::AnotherRun => {
+                cluster.add_executor(&[]);
+                let args = ["--shards", SHARDS];
+                let other = Output::of(&mut cluster.submission(self.repo.root(), &lake, "other", &args));
+                assert_eq!(other.code, Some(0), "{what}: {other}\n{}", cluster.logs());
+                cluster.executors[0].signal(libc::SIGCONT);
+            }
             Fault::CutOff | Fault::CutForAWhile => {
                 let network = network.as_ref().expect("it is a distant one");
                 network.cut();
@@ -194,7 +280,9 @@ impl World {
         }
         lake.verify();
         lake.assert_same_facts(&self.undisturbed);
-        assert_eq!(lake.tables().count("runs"), 2, "{what}: one row a committed run");
+        let runs = if fault == Fault::AnotherRun { 3 } else { 2 };
+        assert_eq!(lake.tables().count("runs"), runs, "{what}: one row a committed run");
+        assert_eq!(lake.tables().count("quarantine"), 0, "{what}: no file is to blame");
         let open = Output::of(lake.command("runs").args(["--output", "json"])).ok();
         assert!(!open.stdout.contains("\"resumable\""), "{what}: {open}");
         // What revived may still write, but not into what is committed.
@@ -222,157 +310,11 @@ fn decided(point: &str) -> bool {
 }
 
 /// Completes the run on whatever is left of the cluster.
-fn finish(cluster: &mut Cluster, what: &str, command: impl Fn(&Cluster) -> Command) {
+pub(crate) fn finish(cluster: &mut Cluster, what: &str, command: impl Fn(&Cluster) -> Command) {
     if cluster.executors.iter_mut().all(Node::has_ended) {
         cluster.add_executor(&[]);
     }
     let output = Output::of(&mut command(cluster));
     assert_eq!(output.code, Some(0), "{what}: {output}\n{}", cluster.logs());
     assert_eq!(output.summary().state, "committed", "{what}: {output}");
-}
-
-#[test]
-fn executors_die() {
-    let world = World::new();
-    for point in ["data.before:2", "data.after", "manifest.after"] {
-        world.run(Fault::Kill, point);
-    }
-    world.run(Fault::KillAll, "commit.before");
-    world.run(Fault::Zombie, "data.after:2");
-}
-
-#[test]
-fn schedulers_die() {
-    let world = World::new();
-    for point in ["data.after:2", "commit.before"] {
-        world.run(Fault::KillScheduler, point);
-    }
-    world.run(Fault::EndScheduler, "manifest.after");
-}
-
-#[test]
-fn what_a_killed_scheduler_saw_is_known() {
-    let world = World::new();
-    let lake = world.base.duplicate();
-    let mut cluster = Cluster::start(&["manifest.after:2!"]);
-    let args = ["--shards", SHARDS, "--no-wait"];
-    Output::of(&mut cluster.submission(world.repo.root(), &lake, RUN, &args)).ok();
-    until("the executor stops", || cluster.executors[0].is_stopped());
-    let explain = || -> serde_json::Value {
-        let said = Output::of(lake.command("explain").args([RUN, "--output", "json"])).ok().stdout;
-        serde_json::from_str(&said).expect("JSON")
-    };
-    until("the scheduler has written down what it saw", || explain()["stages"][0]["plan"].is_string());
-    cluster.scheduler.kill();
-
-    let said = explain();
-    let stages = said["stages"].as_array().expect("a list");
-    assert_eq!(stages.len(), 2, "{said}");
-    // Ballista tells of a stage when the job is planned and when a stage ends.
-    let plan = std::fs::read(lake.root().join(format!("_runs/{RUN}/0/plan.json"))).expect("the epoch is planned");
-    let plan: serde_json::Value = serde_json::from_slice(&plan).expect("JSON");
-    let tasks = plan["tasks"].as_array().expect("a list").len();
-    assert!(tasks > 2, "{plan}");
-    assert_eq!((&stages[0]["state"], &stages[0]["partitions"]), (&"resolved".into(), &tasks.into()), "{said}");
-    assert_eq!(stages[1]["state"], "unresolved", "{said}");
-    assert!(stages[0]["plan"].as_str().is_some_and(|plan| plan.contains("ExtractExec")), "{said}");
-    let of = |kind: &str| said["artifacts"].as_array().expect("a list").iter().any(|artifact| artifact["kind"] == kind);
-    assert!(of("physical_plan") && of("events"), "{said}");
-    let runs = Output::of(lake.command("runs").args(["--output", "json"])).ok();
-    let runs: serde_json::Value = serde_json::from_str(&runs.stdout).expect("JSON");
-    assert_eq!((&runs[1]["state"], &runs[1]["tasks"]["all"]), (&"resumable".into(), &tasks.into()), "{runs}");
-
-    cluster.restart_scheduler();
-    cluster.executors[0].signal(libc::SIGCONT);
-    finish(&mut cluster, "a killed scheduler", |cluster| cluster.resumption(lake.root().to_str().expect("plain"), RUN));
-    lake.verify();
-    lake.assert_same_facts(&world.undisturbed);
-    // Both jobs are in the tables now, and nowhere else.
-    let jobs = format!("SELECT count(DISTINCT job_id) FROM run_stages WHERE run_id = '{RUN}'");
-    assert_eq!(lake.tables().number(&jobs), 2);
-    let left = std::fs::read_dir(lake.root().join("_runs").join(RUN).join("0/captured")).into_iter().flatten();
-    assert_eq!(left.count(), 0);
-}
-
-#[test]
-fn clients_come_and_go() {
-    let world = World::new();
-    world.run(Fault::KillClient, "manifest.before");
-    world.run(Fault::SubmitAgain, "data.after");
-    world.run(Fault::Cancel, "data.after:2");
-    world.run(Fault::Cancel, "commit.before");
-}
-
-#[test]
-fn executors_come_and_go() {
-    let world = World::new();
-    world.run(Fault::ScaleDown, "data.before:2");
-    world.run(Fault::ScaleUp, "manifest.after");
-}
-
-#[test]
-fn networks_break() {
-    let world = World::new();
-    world.run(Fault::CutOff, "data.after:2");
-    world.run(Fault::CutForAWhile, "manifest.before");
-}
-
-#[test]
-fn a_file_that_kills_executors_is_isolated() {
-    let repo = Repo::sample(20);
-    let lake = Lake::default();
-    let poison = [("LODE_POISON", "core/m1.py")];
-    let mut cluster = Cluster::start(&[]);
-    cluster.add_executor(&poison);
-    let mut submission = cluster.submission(repo.root(), &lake, RUN, &["--shards", "3"]);
-    let mut client = submission.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("lode is built");
-    let mut lost = 0;
-    until("the run survives its file", || {
-        let last = cluster.executors.last_mut().expect("there is one");
-        if last.has_ended() {
-            lost += 1;
-            assert!(lost < 10, "executors die for ever\n{}", cluster.logs());
-            cluster.add_executor(&poison);
-        }
-        client.try_wait().expect("it is a child").is_some()
-    });
-    let status = end_of(&mut client, || format!("the client ends\n{}", cluster.logs()));
-    assert!(status.success(), "{}", cluster.logs());
-    assert_eq!(lost, 4, "two attempts to notice, two to find the file");
-    let held = lake.tables().texts("SELECT DISTINCT path || ' ' || limit_name AS held FROM quarantine");
-    assert_eq!(held, ["core/m1.py crash"]);
-    lake.verify();
-    // The others are there.
-    assert_eq!(lake.tables().number("SELECT count(DISTINCT path) FROM file_line_index"), 19);
-}
-
-/// Random cases, as many as `LODE_SOAK` says; two without it.
-#[test]
-#[allow(clippy::print_stdout, reason = "a case that hangs must be known")]
-fn soak() {
-    let seed = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let seeds: Vec<u64> = match (seed("LODE_SEED"), seed("LODE_SOAK")) {
-        (Some(seed), _) => vec![seed],
-        (None, Some(cases)) => (0..cases).collect(),
-        (None, None) => vec![0, 1],
-    };
-    let world = World::new();
-    for seed in seeds {
-        let mut state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut pick = |below: usize| {
-            state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            state ^= state >> 31;
-            (state % below as u64) as usize
-        };
-        let fault = FAULTS[pick(FAULTS.len())];
-        let point = fault::POINTS[pick(fault::POINTS.len())];
-        // A shard's points are passed once a shard, or a table of it; the commit's once a run.
-        let times =
-            if ["data", "manifest", "table"].iter().any(|step| point.starts_with(step)) { 1 + pick(3) } else { 1 };
-        let point = format!("{point}:{times}");
-        let start = std::time::Instant::now();
-        world.run(fault, &point);
-        println!("seed {seed}: {fault:?} at {point}: {:.1} s", start.elapsed().as_secs_f64());
-    }
 }
