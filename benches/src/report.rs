@@ -4,12 +4,15 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+use lode_model::cost::Term;
+use lode_model::measured::Point;
+use lode_model::study::{Answer, Check};
 use serde_json::{Value, json};
 
 use crate::corpus::Corpus;
 use crate::measure::Measurement;
 use crate::scale::Spent;
-use crate::workload::Workload;
+use crate::workload::{Crowd, Workload};
 
 /// Rows so far; each is printed when it is known.
 #[derive(Default)]
@@ -172,6 +175,105 @@ impl Report {
         ));
         line(&run.output.to_string());
         self.rows.push(json!({ "workload": workload, "files": files, "run": run }));
+    }
+
+    /// Adds a job that was handed out to executors that do nothing: what the scheduler spent on it, in core-seconds and bytes.
+    pub fn crowd(&mut self, workload: &str, crowd: Crowd, run: &Measurement, spent: f64, memory: u64) {
+        let Crowd { executors, shards } = crowd;
+        let (seconds, bytes) = (&run.output["seconds"]["hand out"], &run.output["task_bytes"]);
+        line(&format!(
+            "{workload}: {shards} tasks to {executors} executors in {:.1} s; scheduler {:.2} core-ms a task, {:.0} MB, {:.1} kB of \
+             plan a task",
+            seconds.as_f64().unwrap_or_default(),
+            1e3 * spent / shards as f64,
+            memory as f64 / 1e6,
+            bytes.as_f64().unwrap_or_default() / 1e3 / shards as f64,
+        ));
+        self.rows.push(json!({
+            "workload": workload,
+            "executors": executors,
+            "shards": shards,
+            "run": run,
+            "scheduler_core_seconds": spent,
+            "scheduler_bytes": memory,
+        }));
+    }
+
+    /// Keeps a run as a point that the model can be fitted to.
+    pub fn point(&mut self, point: &Point) {
+        self.rows.push(json!({ "workload": point.workload, "point": point }));
+    }
+
+    /// Takes the points over that an earlier report has.
+    pub fn recall(&mut self, path: &Path) -> io::Result<()> {
+        let rows: Vec<Value> = serde_json::from_slice(&fs::read(path)?)?;
+        self.rows.extend(rows.into_iter().filter(|row| row.get("point").is_some()));
+        Ok(())
+    }
+
+    /// All points so far.
+    pub fn points(&self) -> io::Result<Vec<Point>> {
+        let points = self.rows.iter().filter_map(|row| row.get("point").cloned());
+        points.map(|point| serde_json::from_value(point).map_err(io::Error::other)).collect()
+    }
+
+    /// Adds what the model was fitted to be.
+    pub fn constants(&mut self, constants: &[(&'static str, Vec<(Term, f64)>)]) {
+        line("\nfitted constants, by what they grow with");
+        for (name, terms) in constants {
+            let terms: Vec<String> = terms.iter().map(|(term, each)| format!("{term:?} {each:.3e}")).collect();
+            line(&format!("  {name:<28}{}", terms.join("  ")));
+        }
+        let terms = |terms: &[(Term, f64)]| -> Value {
+            terms.iter().map(|(t, each)| json!([format!("{t:?}"), each])).collect()
+        };
+        let constants = constants.iter().map(|(name, of)| ((*name).to_owned(), terms(of)));
+        self.rows.push(json!({ "workload": "model", "constants": Value::Object(constants.collect()) }));
+    }
+
+    /// Adds how near the model came to runs that it was not fitted to.
+    pub fn checks(&mut self, checks: &[Check]) {
+        line(&format!("\n{:<66}{:<18}{:>12}{:>12}{:>9}", "foretold", "", "model", "measured", "error"));
+        for check in checks {
+            let Check { point, figure, measured, predicted, error } = check;
+            let figure = format!("{figure:?}");
+            line(&format!("{point:<66}{figure:<18}{predicted:>12.3}{measured:>12.3}{:>8.1}%", 100.0 * error));
+            self.rows.push(json!({ "workload": "model", "check": check }));
+        }
+    }
+
+    /// Adds simulated runs, as a table of that title; the percentages say for which share of its time each resource of a
+    /// run is busy.
+    pub fn answers(&mut self, title: &str, answers: &[Answer]) {
+        let busy =
+            answers.first().map(|answer| answer.busy.keys().map(|name| format!("{name:>10}")).collect::<String>());
+        line(&format!(
+            "\n{title}\n{:>9}{:>12}{:>8}{:>10}{:>9}{:>9}{}   binds (twice as much of it saves)",
+            "executors",
+            "files",
+            "shards",
+            "seconds",
+            "client",
+            "sched.",
+            busy.unwrap_or_default()
+        ));
+        for answer in answers {
+            let Answer { executors, files, shards, seconds, binds, saves, memory: [client, scheduler], .. } = answer;
+            let busy: String = answer.busy.values().map(|share| format!("{:>9.0}%", 100.0 * share)).collect();
+            line(&format!(
+                "{executors:>9}{files:>12}{shards:>8}{seconds:>10.1}{:>6.1} GB{:>6.1} GB{busy}   {binds} ({:.0}%) {}",
+                client / 1e9,
+                scheduler / 1e9,
+                100.0 * saves,
+                answer.case
+            ));
+            self.rows.push(json!({ "workload": "model", "table": title, "answer": answer }));
+        }
+    }
+
+    /// Says something about the tables.
+    pub fn remark(&self, text: &str) {
+        line(text);
     }
 
     /// Writes the JSON file, if one is wanted.
