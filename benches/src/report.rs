@@ -1,12 +1,12 @@
 //! The result, as a table for people and as JSON.
 
+mod model;
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use lode_model::cost::Term;
 use lode_model::measured::Point;
-use lode_model::study::{Answer, Check};
 use serde_json::{Value, json};
 
 use crate::corpus::Corpus;
@@ -215,65 +215,6 @@ impl Report {
     pub fn points(&self) -> io::Result<Vec<Point>> {
         let points = self.rows.iter().filter_map(|row| row.get("point").cloned());
         points.map(|point| serde_json::from_value(point).map_err(io::Error::other)).collect()
-    }
-
-    /// Adds what the model was fitted to be.
-    pub fn constants(&mut self, constants: &[(&'static str, Vec<(Term, f64)>)]) {
-        line("\nfitted constants, by what they grow with");
-        for (name, terms) in constants {
-            let terms: Vec<String> = terms.iter().map(|(term, each)| format!("{term:?} {each:.3e}")).collect();
-            line(&format!("  {name:<28}{}", terms.join("  ")));
-        }
-        let terms = |terms: &[(Term, f64)]| -> Value {
-            terms.iter().map(|(t, each)| json!([format!("{t:?}"), each])).collect()
-        };
-        let constants = constants.iter().map(|(name, of)| ((*name).to_owned(), terms(of)));
-        self.rows.push(json!({ "workload": "model", "constants": Value::Object(constants.collect()) }));
-    }
-
-    /// Adds how near the model came to runs that it was not fitted to.
-    pub fn checks(&mut self, checks: &[Check]) {
-        line(&format!("\n{:<66}{:<18}{:>12}{:>12}{:>9}", "foretold", "", "model", "measured", "error"));
-        for check in checks {
-            let Check { point, figure, measured, predicted, error } = check;
-            let figure = format!("{figure:?}");
-            line(&format!("{point:<66}{figure:<18}{predicted:>12.3}{measured:>12.3}{:>8.1}%", 100.0 * error));
-            self.rows.push(json!({ "workload": "model", "check": check }));
-        }
-    }
-
-    /// Adds simulated runs, as a table of that title; the percentages say for which share of its time each resource of a
-    /// run is busy.
-    pub fn answers(&mut self, title: &str, answers: &[Answer]) {
-        let busy =
-            answers.first().map(|answer| answer.busy.keys().map(|name| format!("{name:>10}")).collect::<String>());
-        line(&format!(
-            "\n{title}\n{:>9}{:>12}{:>8}{:>10}{:>9}{:>9}{}   binds (twice as much of it saves)",
-            "executors",
-            "files",
-            "shards",
-            "seconds",
-            "client",
-            "sched.",
-            busy.unwrap_or_default()
-        ));
-        for answer in answers {
-            let Answer { executors, files, shards, seconds, binds, saves, memory: [client, scheduler], .. } = answer;
-            let busy: String = answer.busy.values().map(|share| format!("{:>9.0}%", 100.0 * share)).collect();
-            line(&format!(
-                "{executors:>9}{files:>12}{shards:>8}{seconds:>10.1}{:>6.1} GB{:>6.1} GB{busy}   {binds} ({:.0}%) {}",
-                client / 1e9,
-                scheduler / 1e9,
-                100.0 * saves,
-                answer.case
-            ));
-            self.rows.push(json!({ "workload": "model", "table": title, "answer": answer }));
-        }
-    }
-
-    /// Says something about the tables.
-    pub fn remark(&self, text: &str) {
-        line(text);
     }
 
     /// Writes the JSON file, if one is wanted.

@@ -88,9 +88,9 @@ impl Cost {
             return Err(format!("{what} was measured at no point that is fitted"));
         }
         let mut best: Option<(f64, Self)> = None;
-        // From many terms to few: fewer are taken only if they are really nearer.
+        // From few terms to many: more are taken only if they are really nearer.
         let mut subsets: Vec<u32> = (1..1 << terms.len()).collect();
-        subsets.sort_by_key(|subset| (std::cmp::Reverse(subset.count_ones()), *subset));
+        subsets.sort_by_key(|subset| (subset.count_ones(), *subset));
         for subset in subsets {
             let chosen: Vec<Term> =
                 terms.iter().enumerate().filter(|(at, _)| subset & (1 << at) != 0).map(|(_, term)| *term).collect();

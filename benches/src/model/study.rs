@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::cost::{Job, Term};
 use super::measured::{Figure, Point, predicted};
@@ -38,8 +38,10 @@ pub struct Series {
     fit: Vec<f64>,
     /// The runs that they must foretell.
     held: Vec<f64>,
-    /// What is fitted and foretold.
+    /// What is fitted.
     figures: Vec<Figure>,
+    /// What is foretold: what depends on that of which there is more.
+    foretold: Vec<Figure>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -135,14 +137,19 @@ pub struct Answer {
     pub binds: &'static str,
     /// What twice as much of it saves, as a share of the time.
     pub saves: f64,
-    /// Share of the time for which each resource is busy.
-    pub busy: BTreeMap<&'static str, f64>,
+    /// Share of the time for which each resource is busy, in the order of a run.
+    #[serde(serialize_with = "as_map")]
+    pub busy: Vec<(&'static str, f64)>,
     /// Bytes of a client and of the scheduler, at the peak.
     pub memory: [f64; 2],
     /// Bytes of the plan that a client submits, and of those that tasks are sent.
     pub plans: [f64; 2],
     /// What would be done about it.
     pub relief: Option<String>,
+}
+
+fn as_map<S: Serializer>(pairs: &[(&'static str, f64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().copied())
 }
 
 impl Study {
@@ -173,12 +180,13 @@ impl Study {
     pub fn split(&self, points: &[Point]) -> Result<[Vec<Point>; 2], String> {
         let mut sides = [vec![], vec![]];
         for series in &self.series {
-            for (side, values) in sides.iter_mut().zip([&series.fit, &series.held]) {
+            let asked = [(&series.fit, &series.figures), (&series.held, &series.foretold)];
+            for (side, (values, wanted)) in sides.iter_mut().zip(asked) {
                 for value in values {
                     let is_asked = |p: &&Point| p.workload == series.workload && series.by.of(&p.job) == *value;
                     let before = side.len();
                     side.extend(points.iter().filter(is_asked).map(|point| {
-                        let figures = point.figures.iter().filter(|(figure, _)| series.figures.contains(figure));
+                        let figures = point.figures.iter().filter(|(figure, _)| wanted.contains(figure));
                         Point { figures: figures.map(|(f, v)| (*f, *v)).collect(), ..point.clone() }
                     }));
                     if side.len() == before {

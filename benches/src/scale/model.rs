@@ -6,11 +6,11 @@ use std::io;
 use lode_executor::wire::MESSAGE_LIMIT;
 use lode_lake::shard::target_bytes;
 use lode_model::measured;
-use lode_model::study::{Study, constants};
+use lode_model::study::{Answer, Study, constants};
 
 use crate::report::Report;
 
-/// Prints what the model says. `measure` runs a workload whose points are missing.
+/// Prints what the model says. `measure` runs a workload that has no points yet.
 pub fn model(report: &mut Report, measure: impl Fn(&str, &mut Report) -> io::Result<()>) -> io::Result<()> {
     let study = Study::parse(include_str!("../../model.toml")).map_err(io::Error::other)?;
     for series in &study.series {
@@ -22,26 +22,32 @@ pub fn model(report: &mut Report, measure: impl Fn(&str, &mut Report) -> io::Res
     let costs = measured::costs(&fitted).map_err(io::Error::other)?;
     report.constants(&constants(&costs));
     report.checks(&study.checks(&costs, &held));
-    report.answers("clusters and repositories", &study.grid(&costs, target_bytes).map_err(io::Error::other)?);
-    let relieved = study.relieved(&costs, target_bytes).map_err(io::Error::other)?;
-    report.answers("one relief after the other, each for what binds then", &relieved);
-    for answer in &relieved {
-        let [plan, tasks] = answer.plans;
-        report.remark(&format!(
-            "  {}: a plan of {:.1} MB is submitted (of {:.0} MB that a message may have), {:.1} MB go to tasks",
-            answer.case,
-            plan / 1e6,
-            MESSAGE_LIMIT as f64 / 1e6,
-            tasks / 1e6
-        ));
-    }
-    report.remark("given:");
+
+    let grid = study.grid(&costs, target_bytes).map_err(io::Error::other)?;
+    report.answers("clusters and repositories", &grid);
+    let sensitivity = study.sensitivity(&costs, target_bytes).map_err(io::Error::other)?;
+    report.answers("half and twice of what is given", &sensitivity);
     for (name, given) in &study.given {
         report.remark(&format!("  {name} = {}: {}", given.value, given.source));
     }
-    report.answers(
-        "half and twice of what is given",
-        &study.sensitivity(&costs, target_bytes).map_err(io::Error::other)?,
-    );
+    let relieved = study.relieved(&costs, target_bytes).map_err(io::Error::other)?;
+    report.answers("one relief after the other, each for what binds then", &relieved);
+    relieved.iter().take(1).for_each(|answer| report.remark(&verdict(answer)));
     Ok(())
+}
+
+/// The answer to the question that the model is there for.
+fn verdict(answer: &Answer) -> String {
+    let Answer { executors, files, seconds, binds, saves, memory: [client, _], plans: [plan, tasks], .. } = answer;
+    let relief = answer.relief.as_deref().unwrap_or("nothing is known to be done about it");
+    format!(
+        "\n{executors} executors and {files} files: {seconds:.0} s. {binds} binds first (twice as much of it saves {:.0}%): \
+         {relief}. The client needs {:.0} GB, submits a plan of {:.1} MB (of {:.0} MB that a message may have), and tasks are \
+         sent {:.1} MB of plans.",
+        100.0 * saves,
+        client / 1e9,
+        plan / 1e6,
+        MESSAGE_LIMIT as f64 / 1e6,
+        tasks / 1e6
+    )
 }

@@ -90,7 +90,7 @@ async fn submit(args: &Args) -> Result<Value, Box<dyn Error + Send + Sync>> {
     let tasks = if args.crowd == 0 { 0 } else { epoch.plan.tasks.len() + 1 };
     let task_bytes = crowd.finish(tasks).await?;
     steps.done("hand out");
-    let mut sent = vec![];
+    let mut sent = Vec::<u8>::new();
     let optimized = context.state().optimize(&plan)?;
     LogicalPlanNode::try_from_logical_plan(&optimized, codecs().logical.as_ref())?.try_encode(&mut sent)?;
 
