@@ -70,7 +70,14 @@ impl Point {
 
     /// The same run, as these costs have it.
     pub fn run(&self, costs: &Costs) -> Run {
-        let site = Site { cores: self.cores, one_machine: true, slots: 1, clients: 1, store: Store::local() };
+        let site = Site {
+            cores: self.cores,
+            one_machine: true,
+            slots: 1,
+            clients: 1,
+            client_memory: f64::INFINITY,
+            store: Store::local(),
+        };
         Run { costs: costs.clone(), job: self.job, site }
     }
 }

@@ -6,6 +6,8 @@ use super::run::{Outcome, Run};
 /// What can hold a run up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
+    /// The client's memory: a run that needs more does not end at all.
+    Memory,
     /// The client's scan.
     Scan,
     /// The client's planning, and the submission.
@@ -30,7 +32,8 @@ pub enum Resource {
 
 impl Resource {
     /// All of them, in the order of a run.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
+        Self::Memory,
         Self::Scan,
         Self::Plan,
         Self::Staging,
@@ -46,6 +49,7 @@ impl Resource {
     /// Its name, in tables and in `model.toml`.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Memory => "memory",
             Self::Scan => "scan",
             Self::Plan => "plan",
             Self::Staging => "staging",
@@ -68,6 +72,7 @@ impl Run {
         let less = 1.0 / factor;
         let unstaged: Vec<Term> = Term::ALL.into_iter().filter(|term| *term != Term::Staged).collect();
         match resource {
+            Resource::Memory => site.client_memory *= factor,
             Resource::Scan => costs.scan = costs.scan.times(less, &Term::ALL),
             Resource::Plan => {
                 costs.plan = costs.plan.times(less, &unstaged);
@@ -91,9 +96,14 @@ impl Run {
         Self { costs, job, site }
     }
 
-    /// The resource that binds: twice as much of it makes the run shorter than twice as much of any other. With it, the
-    /// share of the run that this saves.
-    pub fn binding(&self, outcome: &Outcome) -> (Resource, f64) {
+    /// The resource that binds: memory that is too small, before all else; then the one that slows the run most.
+    pub fn binding(&self, outcome: &Outcome) -> Resource {
+        if outcome.memory[0] > self.site.client_memory { Resource::Memory } else { self.slowest(outcome).0 }
+    }
+
+    /// The resource of which twice as much makes the run shorter than twice as much of any other. With it, the share of the
+    /// run that this saves.
+    pub fn slowest(&self, outcome: &Outcome) -> (Resource, f64) {
         let saved = |resource| 1.0 - self.with(resource, 2.0).simulate().phases.ended / outcome.phases.ended;
         let savings = Resource::ALL.into_iter().map(|resource| (resource, saved(resource)));
         savings.fold((Resource::Scan, f64::MIN), |most, other| if other.1 > most.1 { other } else { most })

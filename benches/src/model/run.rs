@@ -54,6 +54,8 @@ pub struct Site {
     pub slots: usize,
     /// Clients that scan, plan and commit a part each.
     pub clients: usize,
+    /// Bytes of memory that each of them has.
+    pub client_memory: f64,
     /// The object store.
     pub store: Store,
 }
@@ -113,7 +115,7 @@ pub struct Phases {
 pub struct Outcome {
     /// When its phases ended.
     pub phases: Phases,
-    /// Share of the run for which each resource was busy; of executors, of their slots.
+    /// Share of the run for which each resource was busy; of executors, of their slots, and of memory, how full it was.
     pub busy: Vec<(Resource, f64)>,
     /// Core-seconds of clients, scheduler and executors.
     pub core_seconds: [f64; 3],
@@ -165,7 +167,9 @@ impl Run {
         let shared = |seconds: f64| seconds / (slots * ended);
         let shards = part.shards * clients;
         let objects = costs.objects.of(&part) / part.shards;
+        let memory = costs.client_memory.of(&part);
         let busy = |resource| match resource {
+            Resource::Memory => memory / site.client_memory,
             Resource::Scan => scan / ended,
             Resource::Plan => (planning + submit) / ended,
             Resource::Staging => staging / ended,
@@ -185,7 +189,7 @@ impl Run {
                 clients * costs.scheduler.of(&part),
                 costs.task.of(job),
             ],
-            memory: [costs.client_memory.of(&part), costs.scheduler_memory.of(job)],
+            memory: [memory, costs.scheduler_memory.of(job)],
             plan_bytes: costs.plan_bytes.of(&part),
             task_bytes: clients * costs.task_bytes.of(&part),
         }

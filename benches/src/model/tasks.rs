@@ -320,7 +320,11 @@ mod tests {
             at_once: 8.0,
         };
         let job = Job { files: 1e5, megabytes: 1e3, shards, executors: executors as f64, staged: true };
-        Run { costs, job, site: Site { cores: executors, one_machine: false, slots: 1, clients: 1, store } }
+        Run {
+            costs,
+            job,
+            site: Site { cores: executors, one_machine: false, slots: 1, clients: 1, client_memory: 1e9, store },
+        }
     }
 
     fn near(left: f64, right: f64) {
@@ -367,7 +371,7 @@ mod tests {
         for executors in [1, 2, 3, 5, 8, 16, 64, 128, 256] {
             let run = run(executors, 256.0);
             let outcome = run.simulate();
-            let binding = run.binding(&outcome).0;
+            let binding = run.binding(&outcome);
             if named.is_none() {
                 assert!(outcome.phases.ended <= before, "{executors} executors take longer than fewer");
                 before = outcome.phases.ended;
@@ -375,7 +379,7 @@ mod tests {
             named = named.or(Some(binding).filter(|binding| *binding != Resource::Executors));
         }
         assert!(named.is_some(), "executors do not bind for ever");
-        assert_eq!(run(1, 256.0).binding(&run(1, 256.0).simulate()).0, Resource::Executors);
+        assert_eq!(run(1, 256.0).binding(&run(1, 256.0).simulate()), Resource::Executors);
     }
 
     #[test]
@@ -383,9 +387,10 @@ mod tests {
         let slow = |change: fn(&mut Run)| {
             let mut run = run(64, 1_024.0);
             change(&mut run);
-            run.binding(&run.simulate()).0
+            run.binding(&run.simulate())
         };
         assert_eq!(slow(|run| run.costs.scheduler = Cost::new(&[(Term::Shard, 0.1)])), Resource::Scheduler);
+        assert_eq!(slow(|run| run.site.client_memory = 1e6), Resource::Memory);
         assert_eq!(slow(|run| run.costs.scan = Cost::new(&[(Term::File, 1e-3)])), Resource::Scan);
         assert_eq!(slow(|run| run.costs.plan = Cost::new(&[(Term::File, 1e-3)])), Resource::Plan);
         assert_eq!(slow(|run| run.site.store.client_uplink = 1.0), Resource::Staging);
@@ -397,7 +402,7 @@ mod tests {
         let mut run = run(8, 64.0);
         run.site.store.uplink = 0.01;
         let outcome = run.simulate();
-        assert_eq!(run.binding(&outcome).0, Resource::Executors);
+        assert_eq!(run.binding(&outcome), Resource::Executors);
         assert!(outcome.busy.iter().any(|(resource, busy)| *resource == Resource::Uplink && *busy > 0.9));
     }
 

@@ -38,26 +38,28 @@ impl Report {
     pub fn answers(&mut self, title: &str, answers: &[Answer]) {
         let resources = answers.first().map(|answer| answer.busy.iter().map(|(name, _)| format!("{name:>10}")));
         line(&format!(
-            "\n{title}\n{:>9}{:>12}{:>8}{:>10}{:>10}{:>10}{}   binds (twice as much of it saves)",
+            "\n{title}\n{:>9}{:>12}{:>8}{:>10}{:>10}{:>10}{}   {:<11}slows most (twice as much saves)",
             "executors",
             "files",
             "shards",
             "seconds",
             "client GB",
             "sched. GB",
-            resources.into_iter().flatten().collect::<String>()
+            resources.into_iter().flatten().collect::<String>(),
+            "binds"
         ));
         for answer in answers {
-            let Answer { executors, files, shards, seconds, binds, saves, memory: [client, scheduler], .. } = answer;
+            let Answer { executors, files, shards, seconds, binds, slows, saves, memory: [client, scheduler], .. } =
+                answer;
             let busy: String = answer.busy.iter().map(|(_, share)| format!("{:>9.0}%", 100.0 * share)).collect();
-            line(&format!(
-                "{executors:>9}{files:>12}{shards:>8}{seconds:>10.1}{:>10.1}{:>10.1}{busy}   {:<15}{:>5.1}%  {}",
+            let row = format!(
+                "{executors:>9}{files:>12}{shards:>8}{seconds:>10.1}{:>10.1}{:>10.1}{busy}   {binds:<11}{slows:<11}{:>5.1}%  {}",
                 client / 1e9,
                 scheduler / 1e9,
-                binds,
                 100.0 * saves,
                 answer.case
-            ));
+            );
+            line(row.trim_end());
             self.rows.push(json!({ "workload": "model", "table": title, "answer": answer }));
         }
     }

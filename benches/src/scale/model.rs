@@ -38,11 +38,12 @@ pub fn model(report: &mut Report, measure: impl Fn(&str, &mut Report) -> io::Res
 
 /// The answer to the question that the model is there for.
 fn verdict(answer: &Answer) -> String {
-    let Answer { executors, files, seconds, binds, saves, memory: [client, _], plans: [plan, tasks], .. } = answer;
+    let Answer { executors, files, seconds, binds, slows, saves, memory: [client, _], plans: [plan, tasks], .. } =
+        answer;
     let relief = answer.relief.as_deref().unwrap_or("nothing is known to be done about it");
     format!(
-        "\n{executors} executors and {files} files: {seconds:.0} s. {binds} binds first (twice as much of it saves {:.0}%): \
-         {relief}. The client needs {:.0} GB, submits a plan of {:.1} MB (of {:.0} MB that a message may have), and tasks are \
+        "\n{executors} executors and {files} files: {seconds:.0} s. {binds} binds first: {relief}. {slows} takes the most time \
+         (twice as much of it saves {:.0}%). The client needs {:.0} GB, submits a plan of {:.1} MB (of {:.0} MB that a message may have), and tasks are \
          sent {:.1} MB of plans.",
         100.0 * saves,
         client / 1e9,
