@@ -58,6 +58,9 @@ struct Args {
     /// Also writes the measurements as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// What an earlier run wrote as JSON: the model takes its points from there. May be given again.
+    #[arg(long)]
+    measured: Vec<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -99,27 +102,50 @@ fn run(args: &Args) -> io::Result<()> {
     let chosen = workloads.chosen(&args.workload, args.all)?;
     let contenders = Contenders::new(args)?;
     let mut report = Report::default();
+    args.measured.iter().try_for_each(|path| report.recall(path))?;
     for workload in chosen {
-        if let Some(files) = workload.synthetic_files {
-            scale::worklist(&contenders, workload, files, &mut report)?;
-        }
-        for name in workload.corpora.iter().filter(|name| args.corpus.as_ref().is_none_or(|only| only == *name)) {
-            let corpus = Corpus::prepare(name, workloads.corpus(name)?)?;
-            report.heading(workload, &corpus);
-            if workload.incremental {
-                incremental::run(&contenders, workload, &corpus, &mut report)?;
-            } else if workload.isolation {
-                isolation::compare(&contenders, workload, &corpus, args.repeat, &mut report)?;
-            } else if !workload.executors.is_empty() {
-                scale::executors(&contenders, workload, &corpus, &mut report)?;
-            } else if !workload.shards.is_empty() {
-                scale::shards(&contenders, workload, &corpus, &mut report)?;
-            } else {
-                contenders.compare(workload, &corpus, args.repeat, &mut report)?;
-            }
+        if workload.model {
+            scale::model(&mut report, |name, report| {
+                let named = workloads.chosen(&[name.to_owned()], false)?;
+                named.into_iter().try_for_each(|workload| one(args, &workloads, &contenders, workload, report))
+            })?;
+        } else {
+            one(args, &workloads, &contenders, workload, &mut report)?;
         }
     }
     report.finish(args.json.as_deref())
+}
+
+/// Measures a workload.
+fn one(
+    args: &Args,
+    workloads: &Workloads,
+    contenders: &Contenders,
+    workload: &Workload,
+    report: &mut Report,
+) -> io::Result<()> {
+    for files in &workload.synthetic_files {
+        scale::worklist(contenders, workload, *files, report)?;
+    }
+    for crowd in &workload.crowds {
+        scale::crowd(contenders, workload, *crowd, report)?;
+    }
+    for name in workload.corpora.iter().filter(|name| args.corpus.as_ref().is_none_or(|only| only == *name)) {
+        let corpus = Corpus::prepare(name, workloads.corpus(name)?)?;
+        report.heading(workload, &corpus);
+        if workload.incremental {
+            incremental::run(contenders, workload, &corpus, report)?;
+        } else if workload.isolation {
+            isolation::compare(contenders, workload, &corpus, args.repeat, report)?;
+        } else if !workload.executors.is_empty() {
+            scale::executors(contenders, workload, &corpus, report)?;
+        } else if !workload.shards.is_empty() {
+            scale::shards(contenders, workload, &corpus, report)?;
+        } else {
+            contenders.compare(workload, &corpus, args.repeat, report)?;
+        }
+    }
+    Ok(())
 }
 
 /// The programs that are compared.

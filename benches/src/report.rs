@@ -1,15 +1,18 @@
 //! The result, as a table for people and as JSON.
 
+mod model;
+
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+use lode_model::measured::Point;
 use serde_json::{Value, json};
 
 use crate::corpus::Corpus;
 use crate::measure::Measurement;
 use crate::scale::Spent;
-use crate::workload::Workload;
+use crate::workload::{Crowd, Workload};
 
 /// Rows so far; each is printed when it is known.
 #[derive(Default)]
@@ -172,6 +175,46 @@ impl Report {
         ));
         line(&run.output.to_string());
         self.rows.push(json!({ "workload": workload, "files": files, "run": run }));
+    }
+
+    /// Adds a job that was handed out to executors that do nothing: what the scheduler spent on it, in core-seconds and bytes.
+    pub fn crowd(&mut self, workload: &str, crowd: Crowd, run: &Measurement, spent: f64, memory: u64) {
+        let Crowd { executors, shards } = crowd;
+        let (seconds, bytes) = (&run.output["seconds"]["hand out"], &run.output["task_bytes"]);
+        line(&format!(
+            "{workload}: {shards} tasks to {executors} executors in {:.1} s; scheduler {:.2} core-ms a task, {:.0} MB, {:.1} kB of \
+             plan a task",
+            seconds.as_f64().unwrap_or_default(),
+            1e3 * spent / shards as f64,
+            memory as f64 / 1e6,
+            bytes.as_f64().unwrap_or_default() / 1e3 / shards as f64,
+        ));
+        self.rows.push(json!({
+            "workload": workload,
+            "executors": executors,
+            "shards": shards,
+            "run": run,
+            "scheduler_core_seconds": spent,
+            "scheduler_bytes": memory,
+        }));
+    }
+
+    /// Keeps a run as a point that the model can be fitted to.
+    pub fn point(&mut self, point: &Point) {
+        self.rows.push(json!({ "workload": point.workload, "point": point }));
+    }
+
+    /// Takes the points over that an earlier report has.
+    pub fn recall(&mut self, path: &Path) -> io::Result<()> {
+        let rows: Vec<Value> = serde_json::from_slice(&fs::read(path)?)?;
+        self.rows.extend(rows.into_iter().filter(|row| row.get("point").is_some()));
+        Ok(())
+    }
+
+    /// All points so far.
+    pub fn points(&self) -> io::Result<Vec<Point>> {
+        let points = self.rows.iter().filter_map(|row| row.get("point").cloned());
+        points.map(|point| serde_json::from_value(point).map_err(io::Error::other)).collect()
     }
 
     /// Writes the JSON file, if one is wanted.

@@ -76,8 +76,25 @@ pub struct Workload {
     /// Whether it runs in so many shards, one number after the other.
     #[serde(default)]
     pub shards: Vec<usize>,
-    /// Whether it only plans and submits a scan of so many files.
-    pub synthetic_files: Option<usize>,
+    /// Whether it only plans and submits scans of so many files.
+    #[serde(default)]
+    pub synthetic_files: Vec<usize>,
+    /// Jobs that are handed out to executors that do nothing.
+    #[serde(default)]
+    pub crowds: Vec<Crowd>,
+    /// Whether it is the model of larger clusters, which others measure for.
+    #[serde(default)]
+    pub model: bool,
+}
+
+/// Executors that do nothing, and a job for them.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Crowd {
+    /// Executors.
+    pub executors: usize,
+    /// Shards of the job.
+    pub shards: usize,
 }
 
 fn once() -> usize {

@@ -79,6 +79,11 @@ impl Cluster {
         Spent { client: 0.0, scheduler: tree_time(self.scheduler.child.id()), executors }
     }
 
+    /// Peak of the scheduler, in bytes.
+    pub fn scheduler_memory(&self) -> u64 {
+        peak_rss(self.scheduler.child.id())
+    }
+
     /// Sum of the peaks of its processes (without workers), in bytes.
     pub fn memory(&self) -> u64 {
         self.executors.iter().chain([&self.scheduler]).map(|node| peak_rss(node.child.id())).sum()

@@ -1,6 +1,6 @@
 //! A scan of files that are nowhere, through everything that `lode extract` does between its scan and the scheduler:
 //! the scan is kept, joined with the (empty) state of the lake, cut into shards, written, planned and submitted.
-//! Nothing is staged, as there is nothing to read, and no executor takes the job.
+//! Nothing is staged, as there is nothing to read, and no executor takes the job, or executors that do nothing.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion_proto::logical_plan::AsLogicalPlan;
+use datafusion_proto::protobuf::LogicalPlanNode;
 use lode_executor::node::codecs;
 use lode_executor::wire::Wire;
 use lode_facts::catalog::datasets;
@@ -28,6 +30,8 @@ use lode_plan::session::session_state;
 use lode_scheduler::client::Client;
 use serde_json::{Value, json};
 
+use super::crowd::Crowd;
+
 const REPO: &str = "example.org/synthetic/monorepo";
 const RUN: &str = "synthetic";
 
@@ -39,6 +43,12 @@ pub struct Args {
     scheduler: String,
     #[arg(long)]
     files: usize,
+    /// Shards, if not as many as their size asks for.
+    #[arg(long)]
+    shards: Option<usize>,
+    /// Executors that do nothing, to which the scheduler hands the job out.
+    #[arg(long, default_value_t = 0)]
+    crowd: usize,
     /// Datasets; the default ones when there are none.
     #[arg(long, value_delimiter = ',')]
     datasets: Vec<String>,
@@ -59,6 +69,7 @@ async fn submit(args: &Args) -> Result<Value, Box<dyn Error + Send + Sync>> {
     let context = SessionContext::new_with_state(session_state(config, lode_lake::runtime()?, None)?);
     let request = request(args);
 
+    let mut crowd = Crowd::gather(&wire, &args.scheduler, args.crowd).await?;
     let mut steps = Steps(Instant::now(), vec![]);
     let scanned: Vec<FileMeta> = (0..args.files).map(file).collect();
     steps.done("scan");
@@ -75,6 +86,13 @@ async fn submit(args: &Args) -> Result<Value, Box<dyn Error + Send + Sync>> {
     artifacts::of_plan(&context.state(), "job", &plan).await?;
     let accepted = client.submit(RUN, &plan, &context, &codecs()).await?;
     steps.done("submit");
+    // One task a shard, and the commit.
+    let tasks = if args.crowd == 0 { 0 } else { epoch.plan.tasks.len() + 1 };
+    let task_bytes = crowd.finish(tasks).await?;
+    steps.done("hand out");
+    let mut sent = Vec::<u8>::new();
+    let optimized = context.state().optimize(&plan)?;
+    LogicalPlanNode::try_from_logical_plan(&optimized, codecs().logical.as_ref())?.try_encode(&mut sent)?;
 
     let worklists = lake.list(&format!("{}/0/worklist", layout::run(RUN))).await?;
     let (files, counts) = (args.files as u64, epoch.plan.counts);
@@ -84,6 +102,9 @@ async fn submit(args: &Args) -> Result<Value, Box<dyn Error + Send + Sync>> {
     Ok(json!({
         "job": accepted,
         "shards": epoch.plan.tasks.len(),
+        "bytes": epoch.work.bytes,
+        "plan_bytes": sent.len(),
+        "task_bytes": task_bytes,
         "scan_bytes": scan_bytes,
         "worklist_bytes": worklists.iter().map(|object| object.size).sum::<u64>(),
         "seconds": steps.1.into_iter().collect::<serde_json::Map<_, _>>(),
@@ -142,7 +163,7 @@ fn request(args: &Args) -> RunRequest {
         options: Options::default(),
         limits: Limits::default(),
         scope: json!({}),
-        shards: None,
+        shards: args.shards,
     }
 }
 
