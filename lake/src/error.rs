@@ -259,7 +259,7 @@ impl LakeError {
 }
 
 /// What an error and its causes say, outermost first, each once: wrappers often repeat what they wrap.
-pub fn messages(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+pub fn messages(error: &dyn std::error::Error) -> Vec<String> {
     let mut messages = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -273,7 +273,7 @@ pub fn messages(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
 }
 
 /// An error and its causes on one line.
-pub fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     messages(error).join(": ")
 }
 

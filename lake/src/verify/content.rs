@@ -13,8 +13,8 @@ use object_store::ObjectStoreExt;
 use parquet::errors::ParquetError;
 
 use super::state::{Entry, ShardState, TABLE, Totals};
-use super::{Context, DataFile, Finding, Kind, Report, Table, describe};
-use crate::error::{LakeError, Result};
+use super::{Context, DataFile, Finding, Kind, Report, Table};
+use crate::error::{LakeError, Result, with_causes};
 use crate::parquet_file::read_file;
 
 /// What a shard's check gives.
@@ -115,7 +115,7 @@ impl Shard<'_> {
                 LakeError::Store { source, .. } if !is_about_the_file(source) => return Err(error),
                 _ => Kind::UnreadableFile,
             };
-            let mut lost = finding(kind, table.dataset.name, self.shard, None, describe(&error));
+            let mut lost = finding(kind, table.dataset.name, self.shard, None, with_causes(&error));
             lost.path = Some(file.path.to_string());
             self.report.push(lost);
         }

@@ -1,5 +1,6 @@
 //! A run to which something happens, and what must come of it.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -79,6 +80,13 @@ pub(crate) struct Case {
     pub(crate) seed: Option<u64>,
 }
 
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at {}", self.fault, self.point)?;
+        self.seed.map_or(Ok(()), |seed| write!(f, " (seed {seed})"))
+    }
+}
+
 impl Case {
     pub(crate) fn new(fault: Fault, point: &str) -> Self {
         Self { fault, point: point.to_owned(), seed: None }
@@ -141,14 +149,14 @@ impl World {
                 let start = Instant::now();
                 let passed = catch_unwind(AssertUnwindSafe(|| self.run(case))).is_ok();
                 let end = if passed { "well" } else { "FAILED" };
-                println!("{case:?}: {end} in {:.1} s", start.elapsed().as_secs_f64());
+                println!("{case}: {end} in {:.1} s", start.elapsed().as_secs_f64());
                 if !passed {
-                    failed.push(case);
+                    failed.push(case.to_string());
                 }
             }
             failed
         };
-        let failed: Vec<&Case> = std::thread::scope(|scope| {
+        let failed: Vec<String> = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..SIDE_BY_SIDE.min(cases.len())).map(|_| scope.spawn(work)).collect();
             workers.into_iter().flat_map(|worker| worker.join().expect("cases are caught")).collect()
         });
@@ -158,7 +166,7 @@ impl World {
     fn run(&self, case: &Case) {
         let Case { fault, point, .. } = case;
         let fault = *fault;
-        let what = format!("{fault:?} at {point}");
+        let what = case.to_string();
         let lake = self.base.duplicate();
         let stops = !matches!(fault, Fault::Kill | Fault::KillAll);
         let at = if stops { format!("{point}!") } else { point.to_owned() };
