@@ -49,8 +49,9 @@ pub fn point(name: &str) {
     {
         if fault.stops {
             tracing::error!(point = name, "fault injected: stopping");
-            // A process that can't be stopped is a test that fails.
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+            // To this thread: a signal to the process may be taken by another one, while this one goes on for a moment.
+            // SAFETY: `raise` may be called at any time; a process that can't be stopped is a test that fails.
+            let _ = unsafe { libc::raise(libc::SIGSTOP) };
             return;
         }
         tracing::error!(point = name, "fault injected: aborting");

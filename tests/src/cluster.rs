@@ -264,10 +264,22 @@ impl Cluster {
 
     /// How many executors the scheduler knows.
     pub fn known_executors(&self) -> usize {
-        let about = get(&self.address.to_string(), "/lode/v1/about", &[]);
-        let json = about.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let about: serde_json::Value = serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}: {about}"));
+        let about = self.ask("about");
         about["executors"].as_u64().and_then(|n| usize::try_from(n).ok()).expect("a number")
+    }
+
+    /// Whether the job of a run has succeeded. Before it is accepted, nobody knows of it.
+    pub fn has_succeeded(&self, run: &str) -> bool {
+        let state = self.ask(&format!("jobs/{run}"))["state"].clone();
+        assert_ne!(state, "failed", "{}", self.logs());
+        state == "successful"
+    }
+
+    /// What the scheduler's interface says.
+    fn ask(&self, what: &str) -> serde_json::Value {
+        let answer = get(&self.address.to_string(), &format!("/lode/v1/{what}"), &[]);
+        let json = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}: {answer}"))
     }
 
     /// What all processes have logged.
