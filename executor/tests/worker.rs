@@ -80,10 +80,12 @@ fn limits() -> Limits {
 }
 
 fn config(faults: &[(&str, FaultKind)]) -> PoolConfig {
-    // Much wall time, for machines that are busy otherwise; little where it is what is tested.
-    let wall_factor = if faults.iter().any(|(_, kind)| *kind == FaultKind::Sleep) { 2 } else { 60 };
+    // Much time, for machines that are slow or busy otherwise; little where it is what is tested.
+    let has = |fault: FaultKind| faults.iter().any(|(_, kind)| *kind == fault);
+    let wall_factor = if has(FaultKind::Sleep) { 2 } else { 60 };
+    let cpu_ms = if has(FaultKind::Spin) || has(FaultKind::Sleep) { 500 } else { 10_000 };
     let faults = faults.iter().map(|(path, kind)| Fault { path: (*path).into(), kind: *kind }).collect();
-    PoolConfig { wall_factor, faults, ..PoolConfig::new(2, Options::default(), limits()) }
+    PoolConfig { wall_factor, faults, ..PoolConfig::new(2, Options::default(), Limits { cpu_ms, ..limits() }) }
 }
 
 /// A file with every lane and dataset that has something to say about it and needs no interpreter.
