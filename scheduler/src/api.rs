@@ -139,11 +139,12 @@ impl Api {
     }
 }
 
-fn refuse(status: StatusCode, error: impl Into<String>) -> (StatusCode, Json<Refused>) {
+pub(crate) fn refuse(status: StatusCode, error: impl Into<String>) -> (StatusCode, Json<Refused>) {
     (status, Json(Refused { error: error.into() }))
 }
 
-async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+/// Lets those pass who carry a token of the cluster.
+pub(crate) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     if guard.admits(request.headers()) {
         return next.run(request).await;
     }

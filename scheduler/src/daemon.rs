@@ -76,10 +76,14 @@ struct Flags {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     retention_seconds: Option<u64>,
-    /// Where Ballista writes its own event log [default: nowhere]
+    /// Where Ballista writes its event log, a file for each job [default: nowhere]
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     event_log_dir: Option<PathBuf>,
+    /// Serve Ballista's REST interface at /api, and its history of event logs at /history/api, to clients
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ballista_api: Option<bool>,
     /// How long running jobs may take after a signal to end [default: 0]
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,6 +114,7 @@ struct Settings {
     allow_lake: Vec<String>,
     retention_seconds: u64,
     event_log_dir: Option<PathBuf>,
+    ballista_api: bool,
     drain_seconds: u64,
     client_token_file: Option<PathBuf>,
     #[serde(flatten)]
@@ -131,6 +136,7 @@ impl Default for Settings {
             allow_lake: vec![],
             retention_seconds: 3600,
             event_log_dir: None,
+            ballista_api: false,
             drain_seconds: 0,
             client_token_file: None,
             security: Security::default(),
@@ -168,6 +174,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let options = SchedulerOptions {
         advertise: advertised(settings.bind, settings.advertise.as_deref())?,
         event_log_dir: settings.event_log_dir.clone(),
+        ballista_api: settings.ballista_api,
         executor_timeout: Duration::from_secs(settings.executor_timeout_seconds),
         no_executors_grace: Duration::from_secs(settings.no_executor_seconds),
         retention: Duration::from_secs(settings.retention_seconds),

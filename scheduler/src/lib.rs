@@ -11,6 +11,7 @@ mod losses;
 mod observer;
 pub mod outcome;
 pub mod records;
+mod rest;
 pub mod server;
 mod slim;
 mod slots;

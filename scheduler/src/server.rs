@@ -38,6 +38,7 @@ use crate::losses::Losses;
 use crate::observer::{Observer, snapshot};
 use crate::outcome::Outcome;
 use crate::records;
+use crate::rest;
 use crate::slots::Slots;
 use crate::tally::Tally;
 
@@ -86,6 +87,8 @@ pub struct SchedulerOptions {
     pub advertise: Option<String>,
     /// Where Ballista writes its own event log, if anywhere.
     pub event_log_dir: Option<PathBuf>,
+    /// Serve Ballista's own interface.
+    pub ballista_api: bool,
     /// How long an executor may stay silent; whole seconds. Its tasks then go to others.
     pub executor_timeout: Duration,
     /// How long a job waits when all executors are gone; whole seconds.
@@ -114,6 +117,7 @@ impl SchedulerOptions {
             wire: Wire::default(),
             advertise: None,
             event_log_dir: None,
+            ballista_api: false,
             executor_timeout: Duration::from_secs(30),
             no_executors_grace: Duration::from_secs(30),
             client_token: None,
@@ -365,10 +369,10 @@ pub async fn start(listener: TcpListener, options: SchedulerOptions) -> Result<S
 }
 
 /// Puts the scheduler together behind a server of our own. Ballista's assembly has no place for certificates and checks,
-/// and mounts a REST interface that shows the settings of every session.
+/// and shows everybody the settings of every session.
 async fn assemble(listener: TcpListener, addr: SocketAddr, options: SchedulerOptions) -> Result<Parts, SchedulerError> {
     if let Some(dir) = &options.event_log_dir {
-        // Ballista writes into it, or nothing at all.
+        // What is wrong with it is said now; Ballista would go without a log.
         std::fs::create_dir_all(dir)
             .map_err(|source| SchedulerError::Io { what: "the directory of event logs can't be made", source })?;
     }
@@ -401,8 +405,12 @@ async fn assemble(listener: TcpListener, addr: SocketAddr, options: SchedulerOpt
     let service = SchedulerGrpcServer::new(gate)
         .max_decoding_message_size(options.wire.message_limit)
         .max_encoding_message_size(options.wire.message_limit);
-    let api = Api { server: server.clone(), captures: captures.clone(), draining: draining.clone(), guard: everybody };
-    let routes = Routes::from(api.router()).add_service(service);
+    let (seen, guard) = (captures.clone(), everybody.clone());
+    let mut http = Api { server: server.clone(), captures: seen, draining: draining.clone(), guard }.router();
+    if options.ballista_api {
+        http = http.merge(rest::router(server.clone(), everybody, options.event_log_dir.clone()).await?);
+    }
+    let routes = Routes::from(http).add_service(service);
     let listener = tokio::net::TcpListener::from_std(listener)
         .map_err(|source| SchedulerError::Io { what: "the listener cannot be registered", source })?;
     let serve = options

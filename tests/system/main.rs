@@ -15,6 +15,7 @@ mod deep;
 mod explain;
 mod fingerprints;
 mod fuzz;
+mod history;
 mod incremental;
 mod isolation;
 mod kills;

@@ -14,18 +14,19 @@ const SECRETS: [&str; 4] = [SECRET, TOKEN, CLUSTER_TOKEN, CLIENT_TOKEN];
 /// Tables about runs: their files are compressed, so that their rows are read.
 const TABLES: [&str; 4] = ["plan_artifacts", "runs", "run_stages", "run_tasks"];
 
-/// What Ballista's own interface serves where it is mounted.
-const BALLISTA: [&str; 9] = [
+/// What Ballista's own interface serves.
+const BALLISTA: [&str; 7] = [
     "/api/state",
     "/api/version",
     "/api/executors",
     "/api/jobs",
-    "/api/job/0",
-    "/api/job/0/config",
-    "/api/job/0/stages",
     "/api/metrics",
-    "/api/scheduler/config",
+    "/history/api/jobs",
+    "/history/api/state",
 ];
+
+/// What it serves of a job.
+const BALLISTA_JOB: [&str; 4] = ["", "/config", "/stages", "/dot"];
 
 #[track_caller]
 fn quiet(bytes: &[u8], what: &str) {
@@ -93,6 +94,7 @@ fn secrets_are_in_nothing_that_a_cluster_writes_or_answers() {
     variables.extend([
         ("LODE_CLUSTER_TOKEN", CLUSTER_TOKEN.into()),
         ("LODE_TOKEN", CLIENT_TOKEN.into()),
+        ("LODE_SCHEDULER_BALLISTA_API", "true".into()),
         ("LODE_SCHEDULER_EVENT_LOG_DIR", events.display().to_string()),
         ("LODE_SCHEDULER_LOG_LEVEL", "debug".into()),
         ("LODE_SCHEDULER_STATUS_BIND", status[0].clone()),
@@ -135,19 +137,29 @@ fn secrets_are_in_nothing_that_a_cluster_writes_or_answers() {
         assert!(refused.starts_with("HTTP/1.1 401"), "{path}: {refused}");
         quiet(refused.as_bytes(), &path);
     }
-    for path in BALLISTA {
-        let answer = get(&scheduler, path, &[("authorization", &bearer)]);
-        // What is no path of HTTP is one of gRPC, which has no such method.
-        let absent = answer.starts_with("HTTP/1.1 404") || answer.contains("grpc-status: 12");
-        assert!(absent, "{path} is served: {answer}");
-        quiet(answer.as_bytes(), path);
+    let mut logs = 0;
+    each_file(&events, &mut |path, bytes| {
+        quiet(bytes, &path.display().to_string());
+        assert!(String::from_utf8_lossy(bytes).contains("JobEnd"), "{} is complete", path.display());
+        logs += 1;
+    });
+    assert_eq!(logs, 2, "each job has a log");
+    let of_jobs = ["good", "bad"].map(|run| cluster.status(run)["job_id"].as_str().unwrap().to_owned());
+    let of_jobs = of_jobs.iter().flat_map(|id| BALLISTA_JOB.map(|what| format!("/api/job/{id}{what}")));
+    let of_jobs = of_jobs.flat_map(|path| [format!("/history{path}"), path]);
+    for path in BALLISTA.map(str::to_owned).into_iter().chain(of_jobs) {
+        let answer = get(&scheduler, &path, &[("authorization", &bearer)]);
+        assert!(answer.starts_with("HTTP/1.1 20"), "{path}: {answer}");
+        quiet(answer.as_bytes(), &path);
+        let refused = get(&scheduler, &path, &[("authorization", "Bearer c4n4ry-of-nobody")]);
+        assert!(refused.starts_with("HTTP/1.1 401"), "{path}: {refused}");
+        quiet(refused.as_bytes(), &path);
     }
     for address in &status {
         for path in ["/healthz", "/readyz", "/metrics"] {
             quiet(get(address, path, &[]).as_bytes(), path);
         }
     }
-    each_file(&events, &mut |path, bytes| quiet(bytes, &path.display().to_string()));
     each_file(&work, &mut |path, bytes| quiet(bytes, &path.display().to_string()));
     let logs = cluster.logs();
     assert!(logs.contains("DEBUG") && logs.len() > 10_000, "{logs}");
