@@ -1,9 +1,19 @@
 //! The encoding that a file names, as CPython's tokenizer reads it (PEP 263).
 
+use std::ops::Range;
+
 use memchr::memmem;
 
+/// A comment that names an encoding.
+pub(super) struct Cookie<'a> {
+    /// The encoding, as the comment has it.
+    pub name: &'a [u8],
+    /// Its line, without the end.
+    pub line: Range<usize>,
+}
+
 /// The encoding named by a comment in one of the first two lines.
-pub(super) fn cookie(text: &[u8]) -> Option<&[u8]> {
+pub(super) fn cookie(text: &[u8]) -> Option<Cookie<'_>> {
     let mut rest = text;
     for _ in 0..2 {
         let end = rest.iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(rest.len());
@@ -13,7 +23,8 @@ pub(super) fn cookie(text: &[u8]) -> Option<&[u8]> {
             None => {}
             Some(b'#') => {
                 if let Some(name) = cookie_of_comment(&line[blank..]) {
-                    return Some(name);
+                    let start = text.len() - rest.len();
+                    return Some(Cookie { name, line: start..start + end });
                 }
             }
             Some(_) => return None,

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr_iter};
 
-use self::cookie::{cookie, normal_name};
+use self::cookie::{Cookie, cookie, normal_name};
 use self::iso2022::{HZ, Iso2022, decode_hz};
 use self::table::Table;
 use self::text::Builder;
@@ -45,10 +45,11 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, PythonError> {
     let start = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
     let codec = match cookie(&bytes[start..]) {
         None => Codec::Utf8,
-        Some(name) => {
+        Some(Cookie { name, line }) => {
             let name = normal_name(name);
             if start > 0 && name != "utf-8" {
-                return Err(PythonError::new("SyntaxError", format!("encoding problem: {name} with BOM"), None));
+                let message = format!("encoding problem: {name} with BOM");
+                return Err(error(&message, bytes, start + line.start, line.len()));
             }
             Codec::by_name(&name)?
         }
@@ -60,7 +61,7 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, PythonError> {
 pub fn source_encoding(bytes: &[u8]) -> String {
     match bytes.strip_prefix(BOM) {
         Some(_) => "utf-8-sig".into(),
-        None => cookie(bytes).map_or_else(|| "utf-8".into(), normal_name),
+        None => cookie(bytes).map_or_else(|| "utf-8".into(), |cookie| normal_name(cookie.name)),
     }
 }
 
@@ -232,7 +233,9 @@ fn decode_utf8(bytes: &[u8], start: usize, ascii: bool) -> Result<Decoded<'_>, P
 }
 
 fn error(message: &str, bytes: &[u8], at: usize, length: usize) -> PythonError {
-    let line_start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
+    // The first line begins behind the byte order mark.
+    let first = if bytes[..at].starts_with(BOM) { BOM.len() } else { 0 };
+    let line_start = memchr::memrchr(b'\n', &bytes[..at]).map_or(first, |newline| newline + 1);
     let lineno = memchr_iter(b'\n', &bytes[..at]).count() as i32 + 1;
     let span = Span {
         bstart: at as i32,
@@ -268,8 +271,12 @@ mod tests {
         assert!(text(b"x = 1\n# coding: latin-1\n'\xe9'").is_err(), "a statement ends the search");
         assert!(text(b"\n\n# coding: latin-1\n'\xe9'").is_err(), "the third line is too late");
         assert!(text(b"# coding: no-such-codec\n").unwrap_err().contains("unknown encoding"));
-        assert!(text(b"\xef\xbb\xbf# coding: latin-1\n").unwrap_err().contains("with BOM"));
+        let other = decode(b"\xef\xbb\xbf\n# coding: latin-1\n").unwrap_err();
+        assert_eq!(other.message, "encoding problem: iso-8859-1 with BOM");
+        assert_eq!(other.span.map(|span| (span.lineno, span.col_offset, span.end_col_offset)), Some((2, 0, 17)));
         assert!(text(b"\xef\xbb\xbf# coding: utf8\n").unwrap_err().contains("with BOM"), "only utf-8 goes with a BOM");
+        let undecodable = decode(b"\xef\xbb\xbfx = '\xff'\n").unwrap_err();
+        assert_eq!(undecodable.span.unwrap().col_offset, 5, "columns count from behind the BOM");
         assert_eq!(text(b"\xef\xbb\xbf# coding: UTF_8\n").unwrap(), "# coding: UTF_8\n");
         assert!(text(b"# coding: cp1252\n'\x81'").is_err(), "the WHATWG's C1 controls are not Python's");
         assert_eq!(text(b"# coding: sjis\n'\x81\x60'").unwrap(), "# coding: sjis\n'\u{301c}'");
@@ -308,7 +315,7 @@ mod tests {
         let at = |bytes: &[u8]| decode(bytes).unwrap_err().span.map(|s| (s.bstart, s.lineno, s.col_offset));
         assert_eq!(at(b"x\ny\0"), Some((3, 2, 1)));
         assert_eq!(at(b"x\n'\xff'"), Some((3, 2, 1)));
-        assert_eq!(at(b"\xef\xbb\xbf\xef\xbb\xbfx"), Some((3, 1, 3)));
+        assert_eq!(at(b"\xef\xbb\xbf\xef\xbb\xbfx"), Some((3, 1, 0)));
         assert_eq!(at(b"# coding: ascii\n\xc3\xa9"), Some((16, 2, 0)));
     }
 
