@@ -139,7 +139,7 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
 
 fn start(flags: &Flags) -> Result<(), Failure> {
     let settings: Settings = load("LODE_EXECUTOR_", flags.config.as_deref(), flags)?;
-    settings.operation.log()?;
+    let _telemetry = settings.operation.log("lode-executor")?;
     process::block_on(None, serve(settings))
 }
 
@@ -273,7 +273,8 @@ mod tests {
         let known = serde_json::to_value(Settings { advertise: Some(String::new()), ..Settings::default() }).unwrap();
         for argument in Flags::command().get_arguments().map(|a| a.get_id().as_str()) {
             let given_elsewhere = ["config", "help", "version", "tls_ca", "tls_cert", "tls_key", "tls_name"];
-            let optional = ["cluster_token_file", "insecure", "status_bind", "log_level", "log_format"];
+            let optional =
+                ["cluster_token_file", "insecure", "status_bind", "log_level", "log_format", "otlp_endpoint"];
             if !given_elsewhere.contains(&argument) && !optional.contains(&argument) {
                 assert!(known.get(argument).is_some(), "{argument} is no setting");
             }

@@ -14,6 +14,7 @@ use lode_plan::fingerprint::json_hash;
 use lode_plan::host::{ContentSource, ExtractOrder, FileContent, GroupCost, GroupFacts, Host, ShardEvent};
 
 use crate::content::ContentReader;
+use crate::telemetry;
 use crate::worker::{Content, PoolConfig, WorkerError, WorkerPool, unread};
 
 /// Readers of sources that are kept open.
@@ -154,6 +155,10 @@ impl Host for LocalHost {
 
     fn function_options(&self) -> &Options {
         &self.functions
+    }
+
+    fn begin(&self, span: &tracing::Span, run_id: &str, task: &str) {
+        telemetry::start_task(span, run_id, task);
     }
 
     fn observe(&self, event: &ShardEvent) {

@@ -12,6 +12,7 @@ pub mod process;
 mod seal;
 pub mod settings;
 pub mod status;
+pub mod telemetry;
 pub mod tls;
 pub mod wire;
 pub mod worker;

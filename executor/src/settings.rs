@@ -8,8 +8,9 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use figment::{Figment, Provider};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::telemetry::{self, Telemetry};
 use crate::tls::{SERVER_NAME, Tls, TlsError};
 use crate::wire::{Token, Wire};
 
@@ -213,6 +214,10 @@ pub struct Operation {
     #[arg(long, value_name = "FORM")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<LogFormat>,
+    /// URL of an OpenTelemetry collector that takes spans by HTTP [default: OTEL_EXPORTER_OTLP_ENDPOINT, else none]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Form of the log.
@@ -226,11 +231,11 @@ pub enum LogFormat {
 }
 
 impl Operation {
-    /// Sends the log where it belongs.
+    /// Sends the log and the spans of a program where they belong.
     ///
     /// # Errors
     /// If the level is none.
-    pub fn log(&self) -> Result<(), SettingsError> {
+    pub fn log(&self, program: &'static str) -> Result<Telemetry, SettingsError> {
         // Ballista and DataFusion say on every task what Lode says once.
         let level = self.log_level.as_deref().unwrap_or("info");
         let directives = match level {
@@ -238,13 +243,12 @@ impl Operation {
             other => other,
         };
         let filter = EnvFilter::try_new(directives).map_err(|_| SettingsError::Log(level.to_owned()))?;
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        // A host that has its own subscriber keeps it.
-        let _ = match self.log_format {
-            Some(LogFormat::Json) => subscriber.json().try_init(),
-            _ => subscriber.with_ansi(false).try_init(),
+        let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let log = match self.log_format {
+            Some(LogFormat::Json) => log.json().boxed(),
+            _ => log.with_ansi(false).boxed(),
         };
-        Ok(())
+        Ok(telemetry::subscribe(log, filter, program, self.otlp_endpoint.as_deref()))
     }
 }
 

@@ -14,6 +14,7 @@ use lode_facts::catalog::{Dataset, Scope, datasets};
 use lode_facts::hash::stable_hash;
 use lode_facts::records::{REPOS, RUNS, SHARDS};
 use serde::{Deserialize, Serialize};
+use tracing::{Instrument, info_span};
 use uuid::Uuid;
 
 use crate::base::repo_files;
@@ -28,6 +29,7 @@ use crate::records::{integer_lists, one, text, text_lists};
 use crate::stats::delta_stats;
 use crate::store::{Lake, Put};
 use crate::table::{Change, Table, apply_with_faults, now_millis, partition_column};
+use crate::trace::SPANS;
 
 /// Tables that are committed, and manifests that are read, at once.
 const AT_ONCE: usize = 8;
@@ -135,7 +137,7 @@ pub async fn commit(lake: &Lake, plan: &EpochPlan) -> Result<CommitOutcome> {
             }
         }
     };
-    roll_forward(lake, &plan.repo_key).await?;
+    roll_forward(lake, &plan.repo_key).instrument(info_span!(target: SPANS, "tables")).await?;
     if found.run_id == plan.run_id && found.epoch == plan.epoch {
         Ok(CommitOutcome::Committed { sequence })
     } else {

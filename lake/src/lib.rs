@@ -32,6 +32,7 @@ pub mod store;
 mod stored_file;
 pub mod table;
 pub mod task;
+pub mod trace;
 pub mod verify;
 mod view;
 mod views;

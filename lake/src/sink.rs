@@ -8,6 +8,7 @@ use lode_facts::catalog::{Dataset, Scope, datasets};
 use lode_facts::lane::LaneId;
 use lode_facts::records::{DIAGNOSTICS, EXTRACT_STATE, QUARANTINE};
 use tokio::runtime::Handle;
+use tracing::{Instrument, info_span};
 use uuid::Uuid;
 
 use crate::error::{LakeError, Result};
@@ -17,6 +18,7 @@ use crate::new_rows::NewRows;
 use crate::records::{self, Records};
 use crate::store::Lake;
 use crate::task::{FileChange, LaneChange, ShardTask};
+use crate::trace::SPANS;
 
 /// The sink of one shard. Encoding and uploads run on a blocking thread; memory holds a row group a table.
 pub struct ShardSink {
@@ -81,7 +83,8 @@ impl ShardSink {
             return Err(LakeError::Worklist { shard, expected: task.rows, found: outcome.rows });
         }
         let finish = |state: State| state.merges.into_iter().map(TableMerge::finish).collect::<Result<Vec<_>>>();
-        let tables = blocking(move || finish(state)).await?.into_iter().flatten().collect();
+        let finished = blocking(move || finish(state)).instrument(info_span!(target: SPANS, "finish")).await?;
+        let tables = finished.into_iter().flatten().collect();
         let manifest = Manifest {
             run_id: task.run_id.clone(),
             epoch: task.epoch,
@@ -94,7 +97,7 @@ impl ShardSink {
             bytes: outcome.bytes,
             stats: outcome.stats,
         };
-        manifest::publish(&context.lake, manifest).await
+        manifest::publish(&context.lake, manifest).instrument(info_span!(target: SPANS, "manifest")).await
     }
 }
 

@@ -19,9 +19,13 @@ use lode_lake::LakeError;
 use lode_lake::commit::{CommitOutcome, commit};
 use lode_lake::plan::EpochPlan;
 use lode_lake::store::Lake;
+use lode_lake::trace::SPANS;
+use tracing::field::Empty;
+use tracing::{Instrument, info_span};
 
 use crate::error::PlanError;
 use crate::gate;
+use crate::host::HostHandle;
 use crate::nodes::{COMMIT_SCHEMA, JobSpec};
 use crate::staging;
 
@@ -96,6 +100,7 @@ impl ExecutionPlan for CommitExec {
             return Err(DataFusionError::Internal(format!("a commit reads one partition, not {partitions}")));
         }
         let shards = MetricBuilder::new(&self.metrics).counter("shards_committed", 0);
+        let (host, task) = (context.session_config().get_extension::<HostHandle>(), context.task_id());
         let mut input = self.input.execute(0, context)?;
         let spec = Arc::clone(&self.spec);
         let output = futures::stream::once(async move {
@@ -104,7 +109,17 @@ impl ExecutionPlan for CommitExec {
                 done += batch.num_rows();
             }
             shards.add(done);
-            Ok(commit_run(&spec, Some(done)).await?)
+            let span = info_span!(
+                target: SPANS, parent: None, "commit", run_id = spec.run_id, shards = done, otel.status_code = Empty
+            );
+            if let Some(host) = host {
+                host.0.begin(&span, &spec.run_id, &task.unwrap_or_default());
+            }
+            let committed = commit_run(&spec, Some(done)).instrument(span.clone()).await;
+            if committed.is_err() {
+                span.record("otel.status_code", "ERROR");
+            }
+            Ok(committed?)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&COMMIT_SCHEMA), output)))
     }

@@ -74,6 +74,7 @@ pub async fn plan_epoch(
         epoch,
         repo: request.repo.clone(),
         order: request.order(lake, run_id, epoch),
+        trace: None,
     };
     register_tables(lake, context, run, base).await?;
     // The diff tells the truth about deletions only when it starts where the lake is.
@@ -145,6 +146,7 @@ pub fn resumed_epoch(lake: &Lake, plan: EpochPlan, request: &RunRequest) -> Plan
         epoch: plan.epoch,
         repo: plan.repo.clone(),
         order: request.order(lake, &plan.run_id, plan.epoch),
+        trace: None,
     };
     PlannedEpoch { plan, spec, work: Work::default(), artifacts: vec![] }
 }

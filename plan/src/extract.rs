@@ -24,6 +24,9 @@ use lode_lake::manifest::{self, Manifest, TaskOutcome};
 use lode_lake::sink::ShardSink;
 use lode_lake::store::Lake;
 use lode_lake::task::{ShardTask, WorklistDigest};
+use lode_lake::trace::SPANS;
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
 
 use crate::changes::{FileWork, changes, group_files};
 use crate::error::PlanError;
@@ -116,8 +119,19 @@ impl ExecutionPlan for ExtractExec {
             rows: counter("rows_written"),
             reused: counter("shards_reused"),
         };
+        let span = info_span!(
+            target: SPANS, parent: None, "shard", run_id = self.spec.run_id, shard = Empty, otel.status_code = Empty
+        );
+        shard.host.0.begin(&span, &self.spec.run_id, &context.task_id().unwrap_or_default());
         let input = self.input.execute(partition, context)?;
-        let output = futures::stream::once(async move { Ok(shard.run(input).await?) });
+        let work = async move {
+            let done = shard.run(input).await;
+            if done.is_err() {
+                Span::current().record("otel.status_code", "ERROR");
+            }
+            Ok(done?)
+        };
+        let output = futures::stream::once(work.instrument(span));
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&EXTRACT_SCHEMA), output)))
     }
 }
@@ -138,6 +152,7 @@ impl ShardRun {
         let first = input.try_next().await?.ok_or_else(|| PlanError::worklist("a shard without a task".into()))?;
         let (task, rows) = work_rows(&first)?;
         let task = task.ok_or_else(|| PlanError::worklist("a shard does not open with its task".into()))?;
+        Span::current().record("shard", &task.shard);
         if let Some(manifest) = manifest::load(&lake, &task.run_id, task.epoch, &task.shard).await? {
             self.reused.add(1);
             let files = manifest.counts.extracted + manifest.counts.failed + manifest.counts.quarantined;
@@ -186,7 +201,7 @@ impl ShardRun {
             self.account(&group, &output, &cost, &mut outcome);
             let (changes, counts) = changes(&group, &output.files, &self.spec.order.limits)?;
             outcome.counts += counts;
-            sink.apply(changes, output.tables).await?;
+            sink.apply(changes, output.tables).instrument(info_span!(target: SPANS, "write")).await?;
         }
         if digest.rows() != expected_rows || digest.text() != expected_digest {
             return Err(PlanError::worklist(format!(
@@ -230,7 +245,9 @@ impl ShardRun {
         }
         group.iter().for_each(|work| fault::poison(&work.path));
         let wanted = requests.len();
-        let (output, cost) = self.host.0.extract(&self.spec.order, requests).await.map_err(DataFusionError::IoError)?;
+        let span = info_span!(target: SPANS, "extract", files = wanted);
+        let done = self.host.0.extract(&self.spec.order, requests).instrument(span).await;
+        let (output, cost) = done.map_err(DataFusionError::IoError)?;
         if output.files.len() != wanted {
             return Err(PlanError::worklist(format!("{} reports came back for {wanted} files", output.files.len())));
         }

@@ -17,6 +17,7 @@ use lode_facts::extract::{FileReport, FileRequest, LaneStatus};
 use lode_facts::file::FileMeta;
 use lode_facts::options::{Limits, Options};
 use serde::{Deserialize, Serialize};
+use tracing::Span;
 
 /// Where the bytes of the worklist's files come from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -126,6 +127,9 @@ pub trait Host: fmt::Debug + Send + Sync {
 
     /// Options under which functions of SQL extract; with interpreters, `bytecode_*` can be among them.
     fn function_options(&self) -> &Options;
+
+    /// Called with the span of a task before it is entered, the task's run, and what Ballista calls the task.
+    fn begin(&self, _span: &Span, _run_id: &str, _task: &str) {}
 
     /// Called as work goes on.
     fn observe(&self, _event: &ShardEvent) {}

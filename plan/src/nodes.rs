@@ -24,6 +24,9 @@ pub struct JobSpec {
     pub repo: String,
     /// How to extract.
     pub order: ExtractOrder,
+    /// The client's span that the job belongs to, as W3C's `traceparent` says it; no part of what is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
 }
 
 impl JobSpec {

@@ -25,7 +25,7 @@ fn spec(run_id: &str, epoch: u32, root: &str) -> JobSpec {
         options: Options::default(),
         limits: Limits::default(),
     };
-    JobSpec { lake: "file:///lake".into(), run_id: run_id.into(), epoch, repo: "r".into(), order }
+    JobSpec { lake: "file:///lake".into(), run_id: run_id.into(), epoch, repo: "r".into(), order, trace: None }
 }
 
 fn job(spec: &JobSpec, files: Vec<(String, u64)>) -> LogicalPlan {

@@ -12,10 +12,12 @@ use ballista_scheduler::display::DisplayableBallistaExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use lode_plan::commit::CommitExec;
+use lode_plan::nodes::JobSpec;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
 use crate::outcome::{JobAddress, Outcome};
+use crate::trace::Trace;
 
 /// How many jobs are remembered. Terminal jobs beyond that are forgotten, oldest first.
 const REMEMBERED_JOBS: usize = 256;
@@ -177,11 +179,14 @@ impl Captures {
         let tell = Arc::new(tell);
         let captures = Self { memory, changed, bell: Bell(Arc::downgrade(&tell)) };
         let memory = captures.memory.clone();
+        let mut trace = Trace::default();
         tokio::spawn(async move {
             while let Some(snapshot) = snapshots.recv().await {
                 let job_id = snapshot.job_id.clone();
                 let previous = lock(&memory).records.get(&job_id).cloned();
+                let plan = snapshot.physical_plan.clone();
                 let record = render(snapshot, previous);
+                trace.see(&record, plan.as_deref().and_then(spec).and_then(|spec| spec.trace.as_deref()));
                 lock(&memory).keep(record);
                 tell.send_modify(|version| *version += 1);
             }
@@ -311,7 +316,8 @@ fn render(snapshot: Snapshot, previous: Option<JobRecord>) -> JobRecord {
     record.logical_plan = snapshot.logical_plan.or(record.logical_plan);
     if let Some(plan) = &snapshot.physical_plan {
         record.physical_plan = Some(displayable(plan.as_ref()).indent(false).to_string());
-        record.address = address(plan.as_ref()).or(record.address);
+        let of = |spec: &JobSpec| JobAddress { lake: spec.lake.clone(), repo: spec.repo.clone(), epoch: spec.epoch };
+        record.address = spec(plan.as_ref()).map(of).or(record.address);
     }
     if !snapshot.stages.is_empty() {
         let stages: Vec<_> = snapshot.stages.into_iter().map(render_stage).collect();
@@ -328,13 +334,12 @@ fn render(snapshot: Snapshot, previous: Option<JobRecord>) -> JobRecord {
     record
 }
 
-/// Where a plan's run is kept: its commit says so.
-fn address(plan: &dyn ExecutionPlan) -> Option<JobAddress> {
-    if let Some(commit) = plan.downcast_ref::<CommitExec>() {
-        let spec = commit.spec();
-        return Some(JobAddress { lake: spec.lake.clone(), repo: spec.repo.clone(), epoch: spec.epoch });
+/// The job that a plan does: its commit says so.
+fn spec(plan: &dyn ExecutionPlan) -> Option<&JobSpec> {
+    match plan.downcast_ref::<CommitExec>() {
+        Some(commit) => Some(commit.spec()),
+        None => plan.children().into_iter().find_map(|child| spec(child.as_ref())),
     }
-    plan.children().into_iter().find_map(|child| address(child.as_ref()))
 }
 
 fn now_ms() -> u64 {

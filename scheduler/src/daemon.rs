@@ -162,7 +162,7 @@ pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
 
 fn start(flags: &Flags) -> Result<(), Failure> {
     let settings: Settings = load("LODE_SCHEDULER_", flags.config.as_deref(), flags)?;
-    settings.operation.log()?;
+    let _telemetry = settings.operation.log("lode-scheduler")?;
     process::block_on(Some(2), serve(settings))
 }
 

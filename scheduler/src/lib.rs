@@ -17,3 +17,4 @@ mod slim;
 mod slots;
 pub mod submit;
 mod tally;
+mod trace;

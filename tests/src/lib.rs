@@ -10,6 +10,7 @@ pub mod interpreters;
 pub mod lake;
 pub mod link;
 pub mod mounts;
+pub mod otlp;
 pub mod releases;
 pub mod repo;
 pub mod s3;

@@ -32,4 +32,5 @@ mod secrets;
 mod secured;
 mod shards;
 mod stdlib;
+mod traces;
 mod verify;

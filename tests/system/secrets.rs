@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use lode_tests::cluster::{Cluster, free_port, get};
+use lode_tests::cluster::{Cluster, free_port, get, until};
 use lode_tests::command::Output;
+use lode_tests::otlp::Collector;
 use lode_tests::repo::Repo;
 use lode_tests::s3::{S3, SECRET, TOKEN};
 
@@ -102,6 +103,8 @@ fn secrets_are_in_nothing_that_a_cluster_writes_or_answers() {
         ("LODE_EXECUTOR_STATUS_BIND", status[1].clone()),
         ("LODE_EXECUTOR_WORK_DIR", work.display().to_string()),
     ]);
+    let collector = Collector::default();
+    variables.extend([("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()), ("NO_PROXY", "127.0.0.1".into())]);
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let cluster = Cluster::with(&[""], &variables);
     let submit = |run: &str| {
@@ -160,6 +163,9 @@ fn secrets_are_in_nothing_that_a_cluster_writes_or_answers() {
             quiet(get(address, path, &[]).as_bytes(), path);
         }
     }
+    let sent = |service: &str| collector.spans().iter().any(|span| span.service == service);
+    until("all have sent spans", || ["lode", "lode-scheduler", "lode-executor"].into_iter().all(sent));
+    quiet(&collector.bytes(), "the spans");
     each_file(&work, &mut |path, bytes| quiet(bytes, &path.display().to_string()));
     let logs = cluster.logs();
     assert!(logs.contains("DEBUG") && logs.len() > 10_000, "{logs}");

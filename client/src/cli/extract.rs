@@ -39,7 +39,7 @@ submission of a run attaches to the first one.";
 #[command(after_help = SUBMIT_EXAMPLES)]
 pub(super) struct SubmitArgs {
     #[command(flatten)]
-    extract: ExtractArgs,
+    pub(super) extract: ExtractArgs,
     /// Don't wait for the end
     #[arg(long)]
     no_wait: bool,
@@ -111,7 +111,7 @@ pub(super) struct ExtractArgs {
     #[arg(long, value_name = "ID")]
     run_id: Option<String>,
     #[command(flatten)]
-    work: WorkArgs,
+    pub(super) work: WorkArgs,
     /// Number of shards, instead of the planner's choice
     #[arg(long, value_name = "N", hide = true)]
     shards: Option<usize>,
@@ -123,7 +123,7 @@ pub(super) struct ExtractArgs {
 
 /// What runs and resumed runs have in common.
 #[derive(Debug, Args)]
-struct WorkArgs {
+pub(super) struct WorkArgs {
     /// Worker processes [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
@@ -136,6 +136,9 @@ struct WorkArgs {
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
+    /// URL of an OpenTelemetry collector that takes spans by HTTP [default: OTEL_EXPORTER_OTLP_ENDPOINT, else none]
+    #[arg(long, value_name = "URL")]
+    pub(super) otlp_endpoint: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -249,7 +252,7 @@ pub(super) struct ResumeArgs {
     #[command(flatten)]
     lake: LakeArg,
     #[command(flatten)]
-    work: WorkArgs,
+    pub(super) work: WorkArgs,
     /// Don't wait for the end, on a cluster elsewhere
     #[arg(long, requires = "scheduler")]
     no_wait: bool,
@@ -280,7 +283,7 @@ pub(super) struct RetryArgs {
     #[command(flatten)]
     lake: LakeArg,
     #[command(flatten)]
-    work: WorkArgs,
+    pub(super) work: WorkArgs,
     /// Don't wait for the end, on a cluster elsewhere
     #[arg(long, requires = "scheduler")]
     no_wait: bool,

@@ -20,9 +20,10 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use lode_executor::telemetry::{self, Telemetry};
 use lode_executor::worker;
 use lode_lake::Lake;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer};
 
 pub use error::{Exit, Failure};
 
@@ -158,13 +159,27 @@ pub fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Outcome {
-    log(&cli.log_level)?;
+    let _telemetry = log(&cli.log_level, cli.command.collector())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::new("can't start the runtime", e))?;
     let outcome = runtime.block_on(run(cli.command));
     // Tasks that were left behind must not hold the process up, nor idle threads that are told to end.
     runtime.shutdown_background();
     outcome
+}
+
+impl Command {
+    /// The collector of spans that is named, by a command that makes any.
+    fn collector(&self) -> Option<&str> {
+        let work = match self {
+            Self::Extract(args) => &args.work,
+            Self::Submit(args) => &args.extract.work,
+            Self::Resume(args) => &args.work,
+            Self::Retry(args) => &args.work,
+            _ => return None,
+        };
+        work.otlp_endpoint.as_deref()
+    }
 }
 
 async fn run(command: Command) -> Outcome {
@@ -195,16 +210,14 @@ async fn run(command: Command) -> Outcome {
 /// goes wrong with a job comes back as the job's error.
 const SHUTDOWN_NOISE: &str = "ballista_scheduler::state=off";
 
-fn log(level: &str) -> Result<(), Failure> {
+fn log(level: &str, collector: Option<&str>) -> Result<Telemetry, Failure> {
     let directives = if level.contains('=') { level.to_owned() } else { format!("{level},{SHUTDOWN_NOISE}") };
     let filter = EnvFilter::try_new(directives).map_err(|e| {
         Failure::usage(format!("`{level}` is no log level: {e}")).hint("use error, warn, info, debug or trace")
     })?;
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
-    // A host that has its own subscriber keeps it.
-    let _ = subscriber.try_init();
-    Ok(())
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour).boxed();
+    Ok(telemetry::subscribe(log, filter, "lode", collector))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use lode_executor::cluster::{self, ExecutorHandle};
 use lode_executor::host::{Listener, LocalHost};
 use lode_executor::node::{codecs, executor_options};
 use lode_executor::wire::{Codecs, Wire};
+use lode_lake::trace::SPANS;
 use lode_plan::host::HostHandle;
 use lode_plan::inputs::RunRequest;
 use lode_plan::session::session_state;
@@ -23,6 +24,7 @@ use lode_scheduler::outcome::Outcome;
 use lode_scheduler::server::{self, SchedulerHandle, SchedulerOptions};
 use lode_scheduler::submit::{SubmitError, SubmitOptions, submit_logical};
 use tokio::time::Instant;
+use tracing::{Instrument, info_span};
 
 use super::{Failure, Refusal};
 
@@ -122,7 +124,10 @@ impl Cluster {
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Ended, Failure> {
         match self {
-            Self::Embedded(cluster) => Ok(Ended::With(outcome(&cluster.run(run_id, plan).await?)?)),
+            Self::Embedded(cluster) => {
+                let span = info_span!(target: SPANS, "wait");
+                Ok(Ended::With(outcome(&cluster.run(run_id, plan).instrument(span).await?)?))
+            }
             Self::Remote(cluster) => cluster.run(run_id, plan, progress).await,
         }
     }
@@ -199,11 +204,13 @@ impl RemoteCluster {
         plan: &LogicalPlan,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Ended, Failure> {
-        self.client.submit(run_id, plan, &self.context, &codecs()).await?;
+        let span = info_span!(target: SPANS, "submit");
+        self.client.submit(run_id, plan, &self.context, &codecs()).instrument(span).await?;
         if self.detach {
             return Ok(Ended::Detached);
         }
-        let job = follow(&self.client, run_id, |job| progress(job.tasks_done, job.tasks_total)).await?;
+        let waiting = follow(&self.client, run_id, |job| progress(job.tasks_done, job.tasks_total));
+        let job = waiting.instrument(info_span!(target: SPANS, "wait")).await?;
         ended(job).map(Ended::With)
     }
 }

@@ -3,15 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use lode_executor::memory;
+use lode_executor::{memory, telemetry};
 use lode_lake::base::Base;
 use lode_lake::plan::EpochPlan;
 use lode_lake::store::Lake;
+use lode_lake::trace::SPANS;
 use lode_plan::artifacts::{self, Artifact};
 use lode_plan::commit::commit_run;
 use lode_plan::epoch::{PlannedEpoch, job, plan_epoch, resumed_epoch};
 use lode_plan::inputs::{KeptRun, PlannedFile};
 use lode_scheduler::outcome::Outcome;
+use tracing::{Instrument, info_span};
 
 use super::cluster::{Cluster, Ended, outcome};
 use super::{Failure, Refusal, now_micros, record};
@@ -41,7 +43,7 @@ impl Job<'_> {
         let mut number = kept.as_ref().map_or(0, |plan| plan.epoch);
         while number < MAX_EPOCHS {
             let planning = Instant::now();
-            let epoch = match kept.take() {
+            let mut epoch = match kept.take() {
                 Some(plan) => resumed_epoch(self.lake, plan, self.run.request),
                 None => {
                     let base = match base.take() {
@@ -49,9 +51,13 @@ impl Job<'_> {
                         None => Base::load(self.lake, &self.run.request.repo).await?,
                     };
                     let context = self.cluster.context();
-                    plan_epoch(self.lake, context, &self.run, &base, number, files, now_micros()).await?
+                    let span = info_span!(target: SPANS, "plan", epoch = number);
+                    plan_epoch(self.lake, context, &self.run, &base, number, files, now_micros())
+                        .instrument(span)
+                        .await?
                 }
             };
+            epoch.spec.trace = telemetry::current();
             let planned = planning.elapsed();
             let executing = Instant::now();
             let (ended, artifacts) = self.execute(&epoch).await?;
@@ -92,7 +98,7 @@ impl Job<'_> {
         // A run without work needs no cluster to commit.
         if epoch.plan.tasks.is_empty() {
             self.observer.phase(Phase::Committing);
-            let rows = commit_run(&epoch.spec, None).await?;
+            let rows = commit_run(&epoch.spec, None).instrument(info_span!(target: SPANS, "commit")).await?;
             return Ok((Ended::With(outcome(&[rows])?), vec![]));
         }
         self.cluster.prepare(self.run.request);

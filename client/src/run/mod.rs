@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lode_executor::host::Listener;
+use lode_executor::telemetry;
 use lode_facts::lane::LaneId;
 use lode_facts::python::Version;
 use lode_lake::base::Base;
@@ -21,9 +22,11 @@ use lode_lake::error::with_causes;
 use lode_lake::plan::{EpochPlan, RunPlan};
 use lode_lake::shard::repo_key;
 use lode_lake::store::Lake;
+use lode_lake::trace::SPANS;
 use lode_lake::{commit, history, layout, retry};
 use lode_plan::host::{ContentSource, ShardEvent};
 use lode_plan::inputs::{KeptRun, RunRequest, inputs, kept_files};
+use tracing::{Instrument, info_span};
 
 pub use cluster::{Cluster, EmbeddedCluster, Ended, Place, ended, follow};
 pub use request::{ExtractRequest, Source};
@@ -78,7 +81,7 @@ struct Run {
 pub async fn extract(request: ExtractRequest, observer: Arc<dyn RunObserver>) -> Result<RunSummary, RunError> {
     let run_id = request.run_id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let mut run = Run::new(run_id, &request.place, observer);
-    let result = run.extract(request).await;
+    let result = traced(&run.run_id.clone(), "extract", run.extract(request)).await;
     run.end(result).await
 }
 
@@ -93,7 +96,7 @@ pub async fn resume(
     observer: Arc<dyn RunObserver>,
 ) -> Result<RunSummary, RunError> {
     let mut run = Run::new(run_id.to_owned(), &place, observer);
-    let result = run.resume(lake, place).await;
+    let result = traced(run_id, "resume", run.resume(lake, place)).await;
     run.end(result).await
 }
 
@@ -110,8 +113,18 @@ pub async fn retry(
     observer: Arc<dyn RunObserver>,
 ) -> Result<RunSummary, RunError> {
     let mut run = Run::new(new_id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string()), &place, observer);
-    let result = run.retry(lake, run_id, place).await;
+    let result = traced(&run.run_id.clone(), "retry", run.retry(lake, run_id, place)).await;
     run.end(result).await
+}
+
+/// Does what a command does for a run within the span of it.
+async fn traced(run_id: &str, command: &str, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let span = telemetry::run(run_id, command);
+    let result = work.instrument(span.clone()).await;
+    if result.is_err() {
+        span.record("otel.status_code", "ERROR");
+    }
+    result
 }
 
 impl Run {
@@ -131,7 +144,8 @@ impl Run {
         self.observer.phase(Phase::Scanning);
         let scanned = {
             let (root, options) = (request.path.clone(), scan_options(&request, &lake));
-            tokio::task::spawn_blocking(move || cached_scan(&root, options)).await?
+            let span = info_span!(target: SPANS, "scan");
+            tokio::task::spawn_blocking(move || cached_scan(&root, options)).instrument(span).await?
         };
         let cluster = cluster.await?;
         let scanned = match scanned {
