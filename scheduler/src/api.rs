@@ -12,7 +12,8 @@ use axum::{Json, Router};
 use lode_executor::wire::{Announcement, Guard};
 use serde::{Deserialize, Serialize};
 
-use crate::capture::{Captures, JobRecord, JobState};
+use crate::capture::Captures;
+use crate::job::{JobRecord, JobState};
 use crate::outcome::{JobAddress, Outcome, forbid_commit};
 use crate::server::{Server, progress};
 

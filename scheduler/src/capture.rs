@@ -1,125 +1,38 @@
 //! What the scheduler remembers of a job: plans, stages, metrics and how it ended.
 //!
 //! Ballista drops intermediate state as soon as a job is done, so everything is recorded while it happens.
-//! [`crate::observer`] takes cheap copies inside the scheduler's event loop; the rendering is done here, in a task of
-//! its own.
+//! [`crate::observer`] takes cheap copies inside the scheduler's event loop, and [`crate::slots`] tells which stages have
+//! started; the rendering is done here, in a task of its own.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ballista_scheduler::display::DisplayableBallistaExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use lode_plan::commit::CommitExec;
 use lode_plan::nodes::JobSpec;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
+use crate::job::{JobRecord, JobState, StageRecord, now_ms};
 use crate::outcome::{JobAddress, Outcome};
 use crate::trace::Trace;
 
 /// How many jobs are remembered. Terminal jobs beyond that are forgotten, oldest first.
 const REMEMBERED_JOBS: usize = 256;
 
-/// How many events of a job are remembered. The first ones stay, so do the last.
-const REMEMBERED_EVENTS: usize = 512;
-
-/// The state of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum JobState {
-    /// Accepted and not yet planned.
-    Queued,
-    /// Planned; tasks run.
-    Running,
-    /// All stages are done.
-    Successful,
-    /// Planning or a task failed, or the job was cancelled.
-    Failed,
-}
-
-impl JobState {
-    /// Name for people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Successful => "successful",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Whether nothing can change any more.
-    pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Successful | Self::Failed)
-    }
-}
-
-/// Everything captured of a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobRecord {
-    /// The identity that the scheduler gave to the job.
-    pub job_id: String,
-    /// The name that the client gave to the job: the id of the run.
-    pub job_name: String,
-    /// How far the job is.
-    pub state: JobState,
-    /// Why the job failed.
-    pub error: Option<String>,
-    /// The logical plan as the scheduler received it.
-    pub logical_plan: Option<String>,
-    /// The physical plan before it was cut into stages.
-    pub physical_plan: Option<String>,
-    /// The stages by id.
-    pub stages: Vec<StageRecord>,
-    /// Where its run is kept, for a job of Lode.
-    pub address: Option<JobAddress>,
-    /// What became of its run, once the job is over and the lake was asked.
-    pub outcome: Option<Outcome>,
-    /// When it was accepted, in milliseconds since the Unix epoch.
-    pub accepted_ms: u64,
-    /// When it ended, in milliseconds since the Unix epoch.
-    pub ended_ms: Option<u64>,
-    /// What happened to it.
-    pub events: Vec<Event>,
-}
-
-/// Something that happened to a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// When, in milliseconds since the Unix epoch.
-    pub at_ms: u64,
-    /// What.
-    pub text: String,
-}
-
-impl JobRecord {
-    fn note(&mut self, text: impl Into<String>) {
-        if self.events.len() >= REMEMBERED_EVENTS {
-            self.events.remove(REMEMBERED_EVENTS / 2);
-        }
-        self.events.push(Event { at_ms: now_ms(), text: text.into() });
-    }
-}
-
-/// Everything captured of a stage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StageRecord {
-    /// The number of the stage in its job.
-    pub stage_id: usize,
-    /// Ballista's name of the stage's state.
-    pub state: String,
-    /// How many partitions the stage covers, as far as that is known.
-    pub partitions: Option<usize>,
-    /// How many tasks have succeeded.
-    pub tasks_done: usize,
-    /// The plan, with its metrics once there are any.
-    pub plan: String,
-    /// Sums over all partitions, keyed `operator.metric`.
-    pub metrics: BTreeMap<String, u64>,
-    /// Why the stage failed.
-    pub error: Option<String>,
+/// What the scheduler tells of its jobs.
+pub(crate) enum Report {
+    /// A job as it is now.
+    Job(Box<Snapshot>),
+    /// The first task of a stage was handed out, which Ballista tells nobody.
+    Started {
+        /// The job.
+        job_id: String,
+        /// The stage of it.
+        stage_id: usize,
+    },
 }
 
 /// A copy of a job at one moment, cheap to take: plans and metrics are shared.
@@ -172,8 +85,8 @@ struct Memory {
 }
 
 impl Captures {
-    /// Starts the task that renders snapshots. It ends when the last sender is gone.
-    pub(crate) fn start(mut snapshots: mpsc::Receiver<Snapshot>) -> Self {
+    /// Starts the task that renders reports. It ends when the last sender is gone.
+    pub(crate) fn start(mut reports: mpsc::Receiver<Report>) -> Self {
         let memory = Arc::new(Mutex::new(Memory::default()));
         let (tell, changed) = watch::channel(0);
         let tell = Arc::new(tell);
@@ -181,13 +94,21 @@ impl Captures {
         let memory = captures.memory.clone();
         let mut trace = Trace::default();
         tokio::spawn(async move {
-            while let Some(snapshot) = snapshots.recv().await {
-                let job_id = snapshot.job_id.clone();
-                let previous = lock(&memory).records.get(&job_id).cloned();
-                let plan = snapshot.physical_plan.clone();
-                let record = render(snapshot, previous);
-                trace.see(&record, plan.as_deref().and_then(spec).and_then(|spec| spec.trace.as_deref()));
-                lock(&memory).keep(record);
+            while let Some(report) = reports.recv().await {
+                match report {
+                    Report::Job(snapshot) => {
+                        let previous = lock(&memory).records.get(&snapshot.job_id).cloned();
+                        let plan = snapshot.physical_plan.clone();
+                        let record = render(*snapshot, previous);
+                        trace.see(&record, plan.as_deref().and_then(spec).and_then(|spec| spec.trace.as_deref()));
+                        lock(&memory).keep(record);
+                    }
+                    Report::Started { job_id, stage_id } => {
+                        if let Some(record) = lock(&memory).records.get_mut(&job_id) {
+                            record.start_stage(stage_id);
+                        }
+                    }
+                }
                 tell.send_modify(|version| *version += 1);
             }
         });
@@ -324,9 +245,7 @@ fn render(snapshot: Snapshot, previous: Option<JobRecord>) -> JobRecord {
         for stage in &stages {
             let before = record.stages.iter().find(|known| known.stage_id == stage.stage_id);
             if before.is_none_or(|known| known.state != stage.state) && stage.state != "unresolved" {
-                let partitions = stage.partitions.map(|n| format!(" of {n} tasks")).unwrap_or_default();
-                let error = stage.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-                record.note(format!("stage {}{partitions} {}{error}", stage.stage_id, stage.state));
+                record.note(stage.change());
             }
         }
         record.stages = stages;
@@ -340,10 +259,6 @@ fn spec(plan: &dyn ExecutionPlan) -> Option<&JobSpec> {
         Some(commit) => Some(commit.spec()),
         None => plan.children().into_iter().find_map(|child| spec(child.as_ref())),
     }
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
 }
 
 fn render_stage(stage: StageSnapshot) -> StageRecord {
@@ -390,7 +305,14 @@ fn pre_order(plan: &dyn ExecutionPlan, names: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::datatypes::Schema;
+    use datafusion::physical_plan::empty::EmptyExec;
+
     use super::*;
+
+    fn job(snapshot: Snapshot) -> Report {
+        Report::Job(Box::new(snapshot))
+    }
 
     fn snapshot(id: &str, state: JobState) -> Snapshot {
         Snapshot {
@@ -408,25 +330,60 @@ mod tests {
     async fn waiting_ends_with_the_terminal_record_of_the_latest_job() {
         let (send, receive) = mpsc::channel(4);
         let captures = Captures::start(receive);
-        send.send(snapshot("1", JobState::Running)).await.unwrap();
+        send.send(job(snapshot("1", JobState::Running))).await.unwrap();
         assert_eq!(captures.finished("run", Duration::from_millis(20)).await, None);
         let waiting = tokio::spawn({
             let captures = captures.clone();
             async move { captures.finished("run", Duration::from_secs(5)).await }
         });
-        send.send(Snapshot { job_name: None, error: Some("why".into()), ..snapshot("1", JobState::Failed) })
-            .await
-            .unwrap();
+        let failed = Snapshot { job_name: None, error: Some("why".into()), ..snapshot("1", JobState::Failed) };
+        send.send(job(failed)).await.unwrap();
         let record = waiting.await.unwrap().unwrap();
         assert_eq!((record.job_name.as_str(), record.error.as_deref()), ("run", Some("why")));
 
-        send.send(snapshot("2", JobState::Successful)).await.unwrap();
+        send.send(job(snapshot("2", JobState::Successful))).await.unwrap();
         drop(send);
         while captures.jobs().len() < 2 {
             tokio::task::yield_now().await;
         }
         assert_eq!(captures.job("run").unwrap().job_id, "2");
         assert_eq!(captures.finished("other", Duration::from_secs(5)).await, None, "the sender is gone");
+    }
+
+    #[tokio::test]
+    async fn a_stage_runs_once_its_first_task_was_handed_out() {
+        let (send, receive) = mpsc::channel(4);
+        let mut captures = Captures::start(receive);
+        let plan: Arc<dyn ExecutionPlan> = Arc::new(EmptyExec::new(Arc::new(Schema::empty())));
+        let at = |state: &str| {
+            let stage = StageSnapshot {
+                stage_id: 1,
+                state: state.to_owned(),
+                partitions: Some(3),
+                tasks_done: 0,
+                plan: plan.clone(),
+                metrics: vec![],
+                error: None,
+            };
+            job(Snapshot { stages: vec![stage], ..snapshot("1", JobState::Running) })
+        };
+        let started = |job: &str, stage_id| Report::Started { job_id: job.to_owned(), stage_id };
+        for (report, expected) in [
+            (at("resolved"), "resolved"),
+            (started("1", 2), "resolved"),
+            (started("2", 1), "resolved"),
+            (started("1", 1), "running"),
+            (at("successful"), "successful"),
+            (started("1", 1), "successful"),
+        ] {
+            send.send(report).await.unwrap();
+            assert!(captures.next_change().await);
+            assert_eq!(captures.by_id("1").unwrap().stages[0].state, expected);
+        }
+        let events = captures.by_id("1").unwrap().events;
+        let texts: Vec<_> = events.iter().map(|event| event.text.as_str()).collect();
+        let stage = |state: &str| format!("stage 1 of 3 tasks {state}");
+        assert_eq!(texts, ["job running", &stage("resolved"), &stage("running"), &stage("successful")]);
     }
 
     #[test]

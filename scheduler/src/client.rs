@@ -17,7 +17,7 @@ use tonic::transport::Channel;
 use tower::ServiceExt;
 
 use crate::api::{About, JobView, ROOT, Refused};
-use crate::capture::JobRecord;
+use crate::job::JobRecord;
 
 /// Why a scheduler did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]

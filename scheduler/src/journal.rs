@@ -14,7 +14,8 @@ use lode_lake::{LakeError, layout};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use crate::capture::{Captures, JobRecord};
+use crate::capture::Captures;
+use crate::job::JobRecord;
 use crate::outcome::JobAddress;
 use crate::records::{self, RecordError};
 

@@ -6,6 +6,7 @@ pub mod client;
 pub mod daemon;
 mod fair;
 pub mod gate;
+pub mod job;
 pub mod journal;
 mod losses;
 mod observer;

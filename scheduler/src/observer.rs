@@ -16,19 +16,20 @@ use ballista_scheduler::state::execution_stage::ExecutionStage;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use tokio::sync::mpsc;
 
-use crate::capture::{JobState, Snapshot, StageSnapshot};
+use crate::capture::{Report, Snapshot, StageSnapshot};
+use crate::job::JobState;
 use crate::tally::Tally;
 
 /// Decorates a job store.
 pub(crate) struct Observer<S> {
     inner: S,
-    snapshots: mpsc::Sender<Snapshot>,
+    reports: mpsc::Sender<Report>,
     tally: Tally,
 }
 
 impl<S: JobStore> Observer<S> {
-    pub(crate) fn new(inner: S, snapshots: mpsc::Sender<Snapshot>, tally: Tally) -> Self {
-        Self { inner, snapshots, tally }
+    pub(crate) fn new(inner: S, reports: mpsc::Sender<Report>, tally: Tally) -> Self {
+        Self { inner, reports, tally }
     }
 
     /// Reports a graph with the sums of its stages.
@@ -43,10 +44,12 @@ impl<S: JobStore> Observer<S> {
     /// Sends a snapshot. One that a later one will repeat is dropped when the renderer is behind; a terminal one waits
     /// for a place, which the renderer frees without any I/O. A renderer that is gone belongs to a scheduler that stops.
     async fn report(&self, snapshot: Snapshot) {
-        if snapshot.state.is_terminal() {
-            let _ = self.snapshots.send(snapshot).await;
+        let is_terminal = snapshot.state.is_terminal();
+        let report = Report::Job(Box::new(snapshot));
+        if is_terminal {
+            let _ = self.reports.send(report).await;
         } else {
-            let _ = self.snapshots.try_send(snapshot);
+            let _ = self.reports.try_send(report);
         }
     }
 }
@@ -95,7 +98,7 @@ fn snapshot_stage(stage_id: usize, stage: &ExecutionStage) -> StageSnapshot {
 impl<S: JobStore> JobStore for Observer<S> {
     fn accept_job(&self, job_id: &JobId, job_name: &str, queued_at: u64) -> Result<()> {
         // Dropped when the renderer is behind, like any state that a later one repeats.
-        let _ = self.snapshots.try_send(Snapshot {
+        let _ = self.reports.try_send(Report::Job(Box::new(Snapshot {
             job_id: job_id.to_string(),
             job_name: Some(job_name.to_owned()),
             state: JobState::Queued,
@@ -103,7 +106,7 @@ impl<S: JobStore> JobStore for Observer<S> {
             logical_plan: None,
             physical_plan: None,
             stages: Vec::new(),
-        });
+        })));
         self.inner.accept_job(job_id, job_name, queued_at)
     }
 

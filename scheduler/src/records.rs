@@ -12,7 +12,7 @@ use lode_lake::plan::EpochPlan;
 use lode_lake::store::Lake;
 use lode_plan::artifacts::{Artifact, to_batch};
 
-use crate::capture::JobRecord;
+use crate::job::JobRecord;
 
 /// Manifests that are read at once.
 const READS: usize = 8;

@@ -30,9 +30,10 @@ use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 
 use crate::api::Api;
-use crate::capture::{Captures, JobRecord};
+use crate::capture::Captures;
 use crate::fair::FairShare;
 use crate::gate::{Admission, Gate};
+use crate::job::JobRecord;
 use crate::journal;
 use crate::losses::Losses;
 use crate::observer::{Observer, snapshot};
@@ -42,8 +43,8 @@ use crate::rest;
 use crate::slots::Slots;
 use crate::tally::Tally;
 
-/// How many snapshots may wait to be rendered.
-const SNAPSHOT_BACKLOG: usize = 64;
+/// How many reports may wait to be rendered.
+const REPORT_BACKLOG: usize = 64;
 
 /// When a lake that did not answer is asked again.
 const LAKE_RETRY: Duration = Duration::from_secs(5);
@@ -377,14 +378,14 @@ async fn assemble(listener: TcpListener, addr: SocketAddr, options: SchedulerOpt
             .map_err(|source| SchedulerError::Io { what: "the directory of event logs can't be made", source })?;
     }
     let config = Arc::new(options.ballista(addr));
-    let (snapshots, received) = mpsc::channel(SNAPSHOT_BACKLOG);
+    let (reports, received) = mpsc::channel(REPORT_BACKLOG);
     let captures = Captures::start(received);
     let producer = config.override_config_producer.clone().expect("set two lines above");
     let context = SessionContext::new_with_state((options.session)(producer())?).task_ctx();
     let jobs = InMemoryJobState::new(config.scheduler_id.clone(), options.session.clone(), producer);
     let tally = Tally::new(options.event_log_dir.is_some());
-    let jobs = Observer::new(jobs, snapshots, tally.clone());
-    let slots = Slots::new(FairShare::new(options.tasks_per_job));
+    let jobs = Observer::new(jobs, reports.clone(), tally.clone());
+    let slots = Slots::new(FairShare::new(options.tasks_per_job), reports);
     let cluster = BallistaCluster::new(Arc::new(slots), Arc::new(jobs));
     let server: Server = create_scheduler(cluster, config).await?;
 

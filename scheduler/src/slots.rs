@@ -15,8 +15,9 @@ use ballista_scheduler::cluster::memory::InMemoryClusterState;
 use ballista_scheduler::cluster::{BoundTask, ClusterState, ClusterStateEventStream, ExecutorSlot};
 use ballista_scheduler::config::TaskDistributionPolicy;
 use ballista_scheduler::state::task_manager::JobInfoCache;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 
+use crate::capture::Report;
 use crate::fair::FairShare;
 
 /// The executors of the cluster and their slots.
@@ -25,12 +26,22 @@ pub(crate) struct Slots {
     /// Slots by executor. Locked while tasks are handed out: two who do it at once would give a slot twice.
     registered: Mutex<BTreeMap<String, u32>>,
     policy: FairShare,
+    reports: mpsc::Sender<Report>,
 }
 
 impl Slots {
-    /// A cluster without executors, whose tasks this policy hands out.
-    pub fn new(policy: FairShare) -> Self {
-        Self { members: InMemoryClusterState::default(), registered: Mutex::default(), policy }
+    /// A cluster without executors, whose tasks this policy hands out; which stages it starts is reported.
+    pub fn new(policy: FairShare, reports: mpsc::Sender<Report>) -> Self {
+        Self { members: InMemoryClusterState::default(), registered: Mutex::default(), policy, reports }
+    }
+
+    /// Reports the stages that have got the first of their tasks. Nothing repeats this, so it waits for a place, which
+    /// the renderer frees without any I/O.
+    async fn report(&self, bound: &[BoundTask]) {
+        for (_, task) in bound.iter().filter(|(_, task)| task.key.task_id == 0) {
+            let (job_id, stage_id) = (task.key.job_id.to_string(), task.key.stage_id);
+            let _ = self.reports.send(Report::Started { job_id, stage_id }).await;
+        }
     }
 }
 
@@ -66,7 +77,9 @@ impl ClusterState for Slots {
             .map(|(id, slots)| (id, slots.saturating_sub(held.get(id).copied().unwrap_or(0))))
             .filter(|(_, vcores)| *vcores > 0)
             .map(|(id, vcores)| AvailableVcores { executor_id: id.clone(), vcores });
-        Ok(self.policy.hand_out(free.collect(), &jobs).await)
+        let bound = self.policy.hand_out(free.collect(), &jobs).await;
+        self.report(&bound).await;
+        Ok(bound)
     }
 
     /// Nothing is counted, so nothing is given back.

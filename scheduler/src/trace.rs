@@ -7,7 +7,7 @@ use lode_lake::trace::SPANS;
 use tracing::field::Empty;
 use tracing::{Span, info_span};
 
-use crate::capture::{JobRecord, JobState, StageRecord};
+use crate::job::{JobRecord, JobState, StageRecord};
 
 /// The spans of the jobs that are not over.
 #[derive(Debug, Default)]

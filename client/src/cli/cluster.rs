@@ -9,8 +9,8 @@ use lode_executor::wire::Wire;
 use lode_lake::Lake;
 use lode_lake::commit::{Decision, decide};
 use lode_scheduler::api::JobView;
-use lode_scheduler::capture::JobState;
 use lode_scheduler::client::{Client, ClientError};
+use lode_scheduler::job::JobState;
 use lode_scheduler::outcome::Outcome as RunOutcome;
 
 use super::{Exit, Failure, Outcome, Output, text};

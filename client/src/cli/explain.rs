@@ -4,7 +4,7 @@ use clap::Args;
 use datafusion::prelude::{DataFrame, col, lit};
 use lode_lake::history;
 use lode_lake::snapshot::Pin;
-use lode_scheduler::capture::JobRecord;
+use lode_scheduler::job::JobRecord;
 use lode_scheduler::journal;
 use serde_json::{Map, Value, json};
 

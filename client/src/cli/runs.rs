@@ -2,7 +2,7 @@
 
 use clap::Args;
 use lode_lake::history::{self, OpenRun, Run};
-use lode_scheduler::capture::JobRecord;
+use lode_scheduler::job::JobRecord;
 use lode_scheduler::journal;
 use serde_json::json;
 

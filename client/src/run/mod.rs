@@ -7,15 +7,12 @@ mod record;
 mod request;
 mod usage;
 
-use std::collections::BTreeSet;
 use std::error::Error;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lode_executor::host::Listener;
 use lode_executor::telemetry;
-use lode_facts::lane::LaneId;
 use lode_facts::python::Version;
 use lode_lake::base::Base;
 use lode_lake::error::with_causes;
@@ -24,7 +21,7 @@ use lode_lake::shard::repo_key;
 use lode_lake::store::Lake;
 use lode_lake::trace::SPANS;
 use lode_lake::{commit, history, layout, retry};
-use lode_plan::host::{ContentSource, ShardEvent};
+use lode_plan::host::ShardEvent;
 use lode_plan::inputs::{KeptRun, RunRequest, inputs, kept_files};
 use tracing::{Instrument, info_span};
 
@@ -32,7 +29,7 @@ pub use cluster::{Cluster, EmbeddedCluster, Ended, Place, ended, follow};
 pub use request::{ExtractRequest, Source};
 
 use crate::report::{Phase, Progress, PythonChoice, RunError, RunObserver, RunState, RunSummary};
-use crate::scan::{RequiresPython, Scan, ScanCache, ScanError, ScanOptions, scan};
+use crate::scan::{RequiresPython, Scan, cached_scan};
 use job::Job;
 use usage::Usage;
 
@@ -143,7 +140,7 @@ impl Run {
         let cluster = tokio::spawn(Cluster::start(request.place.clone(), self.listener(&progress)));
         self.observer.phase(Phase::Scanning);
         let scanned = {
-            let (root, options) = (request.path.clone(), scan_options(&request, &lake));
+            let (root, options) = (request.path.clone(), request.scan_options(&lake));
             let span = info_span!(target: SPANS, "scan");
             tokio::task::spawn_blocking(move || cached_scan(&root, options)).instrument(span).await?
         };
@@ -180,7 +177,7 @@ impl Run {
         let base = Base::load(lake, &scanned.repo).await?;
         check_origin(&base, &scanned)?;
         let retried = retry::retried(lake, &scanned.repo).await?;
-        let asked = run_request(&request, &scanned, retried)?;
+        let asked = request.planned(&scanned, retried)?;
         if base.last.is_none() {
             cluster.prepare(&asked);
         }
@@ -431,93 +428,4 @@ fn workers(asked: Option<usize>) -> usize {
 /// Microseconds since the Unix epoch.
 fn now_micros() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros() as i64)
-}
-
-/// Scans with what this machine remembers of the directory, and remembers what it saw.
-fn cached_scan(root: &Path, options: ScanOptions) -> Result<Scan, ScanError> {
-    let cache = cache_file(root);
-    let known = cache.as_deref().map(ScanCache::load);
-    let scanned = scan(root, &ScanOptions { cache: known.clone(), ..options })?;
-    if let Some(path) = cache
-        && known.is_none_or(|known| !known.knows_as_much_as(&scanned.cache))
-        && let Err(error) = scanned.cache.save(&path)
-    {
-        tracing::debug!(path = %path.display(), %error, "the scan's cache is not kept");
-    }
-    Ok(scanned)
-}
-
-/// Where this machine remembers what it saw of a directory; `None` without a place for caches.
-fn cache_file(root: &Path) -> Option<PathBuf> {
-    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-    let directory = base.join("lode").join("scan");
-    std::fs::create_dir_all(&directory).ok()?;
-    let root = root.canonicalize().ok()?;
-    let name = lode_facts::hash::stable_hash(root.as_os_str().as_encoded_bytes());
-    Some(directory.join(format!("{name:016x}.json")))
-}
-
-fn scan_options(request: &ExtractRequest, lake: &Lake) -> ScanOptions {
-    ScanOptions {
-        lake: lake.url().to_file_path().ok().and_then(|path| path.canonicalize().ok()),
-        repo: request.repo.clone(),
-        include: request.include.clone(),
-        exclude: request.exclude.clone(),
-        submodules: request.submodules,
-        worktrees: request.worktrees,
-        reference: request.reference.clone(),
-        changed_since: request.changed_since.clone(),
-        requires_python: request.python_version.is_none(),
-        ..ScanOptions::default()
-    }
-}
-
-fn run_request(
-    request: &ExtractRequest,
-    scanned: &Scan,
-    retried: BTreeSet<(i64, LaneId)>,
-) -> Result<RunRequest, Refusal> {
-    let source = match (scanned.objects(), &request.source) {
-        (Some(_), Some(Source::Shared)) => {
-            return Err(Refusal::new("a commit is in no directory that could be shared", "use --source git or staged"));
-        }
-        (None, Some(Source::Git { .. })) => {
-            let hint = "name a commit with --ref, or use --source shared or staged";
-            return Err(Refusal::new("the files of a work tree need not be in git's objects", hint));
-        }
-        (Some(_), Some(Source::Git { repository: Some(elsewhere) })) => {
-            ContentSource::Git { repository: elsewhere.clone() }
-        }
-        (Some(repository), _) => ContentSource::Git { repository: repository.to_owned() },
-        (None, _) => ContentSource::Shared { root: scanned.root.clone(), linked: scanned.worktrees.clone() },
-    };
-    let gone = scanned.deleted.iter().map(|path| lode_facts::hash::file_id(&scanned.repo, path.as_bytes()));
-    Ok(RunRequest {
-        repo: scanned.repo.clone(),
-        origin: scanned.origin.clone(),
-        git_commit: scanned.git_commit.clone(),
-        complete: scanned.complete,
-        changed_since: scanned.base_commit.clone(),
-        gone: gone.collect(),
-        retried,
-        source,
-        // Executors elsewhere can be sure to reach the lake and nothing else.
-        staged: match &request.source {
-            Some(source) => *source == Source::Staged,
-            None => request.place.scheduler().is_some(),
-        },
-        datasets: request.datasets.iter().map(|name| (*name).to_owned()).collect(),
-        options: request.options.clone(),
-        limits: request.limits.clone(),
-        scope: serde_json::json!({
-            "include": request.include,
-            "exclude": request.exclude,
-            "ref": request.reference,
-            "changed_since": request.changed_since,
-            "submodules": request.submodules,
-            "worktrees": request.worktrees,
-        }),
-        shards: request.shards,
-    })
 }

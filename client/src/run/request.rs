@@ -1,11 +1,17 @@
 //! What a run is asked to do.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use lode_facts::lane::LaneId;
 use lode_facts::options::{Limits, Options};
 use lode_facts::python::Version;
+use lode_lake::store::Lake;
+use lode_plan::host::ContentSource;
+use lode_plan::inputs::RunRequest;
 
-use super::Place;
+use super::{Place, Refusal};
+use crate::scan::{Scan, ScanOptions};
 
 /// How the content of files reaches executors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,4 +64,75 @@ pub struct ExtractRequest {
     pub options: Options,
     /// Limits of a file.
     pub limits: Limits,
+}
+
+impl ExtractRequest {
+    /// What to scan for it.
+    pub(super) fn scan_options(&self, lake: &Lake) -> ScanOptions {
+        ScanOptions {
+            lake: lake.url().to_file_path().ok().and_then(|path| path.canonicalize().ok()),
+            repo: self.repo.clone(),
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            submodules: self.submodules,
+            worktrees: self.worktrees,
+            reference: self.reference.clone(),
+            changed_since: self.changed_since.clone(),
+            requires_python: self.python_version.is_none(),
+            ..ScanOptions::default()
+        }
+    }
+
+    /// What to plan, now that the repository is known. `retried` are the files and lanes to do again although nothing
+    /// of them has changed.
+    ///
+    /// # Errors
+    /// If content can't come from where it was asked to.
+    pub(super) fn planned(&self, scanned: &Scan, retried: BTreeSet<(i64, LaneId)>) -> Result<RunRequest, Refusal> {
+        let source = match (scanned.objects(), &self.source) {
+            (Some(_), Some(Source::Shared)) => {
+                return Err(Refusal::new(
+                    "a commit is in no directory that could be shared",
+                    "use --source git or staged",
+                ));
+            }
+            (None, Some(Source::Git { .. })) => {
+                let hint = "name a commit with --ref, or use --source shared or staged";
+                return Err(Refusal::new("the files of a work tree need not be in git's objects", hint));
+            }
+            (Some(_), Some(Source::Git { repository: Some(elsewhere) })) => {
+                ContentSource::Git { repository: elsewhere.clone() }
+            }
+            (Some(repository), _) => ContentSource::Git { repository: repository.to_owned() },
+            (None, _) => ContentSource::Shared { root: scanned.root.clone(), linked: scanned.worktrees.clone() },
+        };
+        let gone = scanned.deleted.iter().map(|path| lode_facts::hash::file_id(&scanned.repo, path.as_bytes()));
+        Ok(RunRequest {
+            repo: scanned.repo.clone(),
+            origin: scanned.origin.clone(),
+            git_commit: scanned.git_commit.clone(),
+            complete: scanned.complete,
+            changed_since: scanned.base_commit.clone(),
+            gone: gone.collect(),
+            retried,
+            source,
+            // Executors elsewhere can be sure to reach the lake and nothing else.
+            staged: match &self.source {
+                Some(source) => *source == Source::Staged,
+                None => self.place.scheduler().is_some(),
+            },
+            datasets: self.datasets.iter().map(|name| (*name).to_owned()).collect(),
+            options: self.options.clone(),
+            limits: self.limits.clone(),
+            scope: serde_json::json!({
+                "include": self.include,
+                "exclude": self.exclude,
+                "ref": self.reference,
+                "changed_since": self.changed_since,
+                "submodules": self.submodules,
+                "worktrees": self.worktrees,
+            }),
+            shards: self.shards,
+        })
+    }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lode_facts::language::Language;
 use serde::{Deserialize, Serialize};
 
 use super::walk::FileStat;
+use super::{Scan, ScanError, ScanOptions, scan};
 
 /// Changes when what is cached, or the rules it was found by, change.
 const REVISION: u32 = 1;
@@ -104,6 +105,34 @@ impl ScanCache {
         let FileStat { size, mtime_ns, ctime_ns, inode, .. } = *stat;
         self.entries.insert(path, CacheEntry { size, mtime_ns, ctime_ns, inode, sha256, language });
     }
+}
+
+/// Scans with what this machine remembers of the directory, and remembers what it saw.
+///
+/// # Errors
+/// As [`scan`] has.
+pub fn cached_scan(root: &Path, options: ScanOptions) -> Result<Scan, ScanError> {
+    let cache = cache_file(root);
+    let known = cache.as_deref().map(ScanCache::load);
+    let scanned = scan(root, &ScanOptions { cache: known.clone(), ..options })?;
+    if let Some(path) = cache
+        && known.is_none_or(|known| !known.knows_as_much_as(&scanned.cache))
+        && let Err(error) = scanned.cache.save(&path)
+    {
+        tracing::debug!(path = %path.display(), %error, "the scan's cache is not kept");
+    }
+    Ok(scanned)
+}
+
+/// Where this machine remembers what it saw of a directory; `None` without a place for caches.
+fn cache_file(root: &Path) -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    let directory = base.join("lode").join("scan");
+    std::fs::create_dir_all(&directory).ok()?;
+    let root = root.canonicalize().ok()?;
+    let name = lode_facts::hash::stable_hash(root.as_os_str().as_encoded_bytes());
+    Some(directory.join(format!("{name:016x}.json")))
 }
 
 #[cfg(test)]

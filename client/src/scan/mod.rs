@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use lode_facts::file::{FileKind, FileMeta};
 use lode_facts::hash::file_id;
 
-pub use self::cache::ScanCache;
+pub use self::cache::{ScanCache, cached_scan};
 pub use self::content::{ContentReader, ReadError};
 pub use self::error::ScanError;
 pub use self::names::{escape, normalise_origin};

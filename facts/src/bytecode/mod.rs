@@ -12,6 +12,7 @@ mod instructions;
 mod lines;
 mod marshal;
 mod opcodes;
+mod places;
 mod repr;
 mod rows;
 mod sink;

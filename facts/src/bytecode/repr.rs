@@ -251,6 +251,28 @@ fn push_text_repr(out: &mut String, bytes: &[u8], table: &Opcodes) {
     out.push(quote);
 }
 
+/// Name of an object's type.
+pub(super) fn type_name(objects: &Objects<'_>, id: ObjectId) -> &'static str {
+    match objects.get(id) {
+        Object::None => "NoneType",
+        Object::Bool(_) => "bool",
+        Object::Ellipsis => "ellipsis",
+        Object::StopIteration => "type",
+        Object::Int(_) | Object::Long { .. } => "int",
+        Object::Float(_) => "float",
+        Object::Complex(..) => "complex",
+        Object::Bytes(_) => "bytes",
+        Object::Text(_) => "str",
+        Object::Tuple(_) => "tuple",
+        Object::List(_) => "list",
+        Object::Set(_) => "set",
+        Object::FrozenSet(_) => "frozenset",
+        Object::Dict(_) => "dict",
+        Object::Slice(_) => "slice",
+        Object::Code(_) => "code",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,10 +9,11 @@ use super::data_flow::DataFlow;
 use super::error::BytecodeError;
 use super::exceptions::{ExceptionEntry, exception_table};
 use super::instructions::{self, Context, Instruction};
-use super::lines::{LineRange, Locations, Position};
-use super::marshal::{Object, ObjectId, Objects};
+use super::lines::{Locations, Position};
+use super::marshal::{Object, Objects};
 use super::opcodes::Opcodes;
-use super::repr::{MAX_TEXT_BYTES, push_repr};
+use super::places::{Places, byte_span};
+use super::repr::{MAX_TEXT_BYTES, push_repr, type_name};
 use super::sink::Sink;
 use super::tables::{
     BytecodeBlocks, BytecodeCfgEdges, BytecodeCodeUnits, BytecodeConsts, BytecodeDfgEdges, BytecodeErrors,
@@ -454,57 +455,6 @@ impl<'t, 's> FileRows<'t, 's> {
     }
 }
 
-/// A cursor over the locations of a code object.
-struct Places<'l> {
-    locations: &'l Locations,
-    line: usize,
-    position: usize,
-    /// The line that started last, where `dis` passes over instructions without one.
-    last_line: Option<i32>,
-}
-
-impl<'l> Places<'l> {
-    fn new(locations: &'l Locations) -> Self {
-        Self { locations, line: 0, position: 0, last_line: None }
-    }
-
-    /// The range of lines and the position of an offset; offsets only grow.
-    fn at(&mut self, offset: u32) -> (Option<&'l LineRange>, Position) {
-        let Locations { lines, positions } = self.locations;
-        while lines.get(self.line).is_some_and(|range| range.end <= offset) {
-            self.line += 1;
-        }
-        while positions.get(self.position).is_some_and(|(end, _)| *end <= offset) {
-            self.position += 1;
-        }
-        let position = positions.get(self.position).map_or_else(Position::default, |(_, position)| *position);
-        (lines.get(self.line).filter(|range| range.start <= offset), position)
-    }
-
-    /// Whether `dis.findlinestarts` names the offset that was asked for last.
-    fn starts_line(&mut self, offset: u32, table: &Opcodes) -> bool {
-        let Some(range) = self.locations.lines.get(self.line).filter(|range| range.start == offset) else {
-            return false;
-        };
-        if table.has_labels() {
-            return true;
-        }
-        // Up to 3.12 a line counts when it differs from the last one there was.
-        let starts = range.line.is_some() && range.line != self.last_line;
-        if range.line.is_some() {
-            self.last_line = range.line;
-        }
-        starts
-    }
-}
-
-/// Bytes of the original file that a position covers.
-fn byte_span(lines: &DecodedLines<'_>, position: &Position) -> Option<(i32, i32)> {
-    let start = lines.byte(position.line?, position.column?)?;
-    let end = lines.byte(position.end_line?, position.end_column?)?;
-    (start <= end).then_some((start, end))
-}
-
 /// Content of an instruction's caches, unless it is zero.
 fn cache_hex(code: &[u8], instruction: &Instruction<'_>) -> Option<String> {
     let cache = code.get(instruction.offset as usize + 2..instruction.end() as usize)?;
@@ -514,26 +464,4 @@ fn cache_hex(code: &[u8], instruction: &Instruction<'_>) -> Option<String> {
             text
         })
     })
-}
-
-/// Name of a constant's type.
-fn type_name(objects: &Objects<'_>, id: ObjectId) -> &'static str {
-    match objects.get(id) {
-        Object::None => "NoneType",
-        Object::Bool(_) => "bool",
-        Object::Ellipsis => "ellipsis",
-        Object::StopIteration => "type",
-        Object::Int(_) | Object::Long { .. } => "int",
-        Object::Float(_) => "float",
-        Object::Complex(..) => "complex",
-        Object::Bytes(_) => "bytes",
-        Object::Text(_) => "str",
-        Object::Tuple(_) => "tuple",
-        Object::List(_) => "list",
-        Object::Set(_) => "set",
-        Object::FrozenSet(_) => "frozenset",
-        Object::Dict(_) => "dict",
-        Object::Slice(_) => "slice",
-        Object::Code(_) => "code",
-    }
 }

@@ -111,6 +111,10 @@ impl CstSession {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Result<(), PythonError> {
         let module = file.python().as_ref().map_err(PythonError::clone)?;
+        if let Some(error) = module.undecoded() {
+            // LibCST decodes the whole file.
+            return Err(error.clone());
+        }
         let walker = Walker::new(module).walk()?;
         let name = ModuleName::of(&file.meta.path, &self.options.package_roots);
         let mut rows = Rows {

@@ -25,6 +25,7 @@ use crate::options::Options;
 pub use decode::{Decoded, decode, source_encoding};
 pub use literal::{MAX_DECIMAL_DIGITS, Quoted, push_bytes, push_float, push_imaginary, push_integer, push_string};
 pub use position::{DecodedLines, Locator, OffsetMap, Span};
+use refusal::Undecoded;
 use tree::Tree;
 pub use version::{UnknownVersion, Version};
 
@@ -47,7 +48,7 @@ pub fn parses() -> u64 {
 
 /// Raised by hand whenever files are decoded, refused or parsed in another way: the rows of every lane that reads them
 /// may change.
-const REVISION: u32 = 3;
+const REVISION: u32 = 4;
 
 /// What of the front end the rows of a lane depend on.
 pub(crate) fn fingerprint(options: &Options) -> String {
@@ -83,6 +84,7 @@ pub struct PythonModule<'a> {
     lines: Vec<u32>,
     tree: Tree,
     version: Version,
+    undecoded: Option<PythonError>,
 }
 
 impl<'a> PythonModule<'a> {
@@ -91,7 +93,12 @@ impl<'a> PythonModule<'a> {
     /// # Errors
     /// Where CPython would refuse the file, or where its encoding is not supported.
     pub fn parse(bytes: &'a [u8], version: Version) -> Result<Self, PythonError> {
-        let decoded = decode(bytes).map_err(|error| refusal::of_decoder(bytes, error, version))?;
+        let (decoded, foreign) =
+            decode::decode_tolerantly(bytes).map_err(|error| refusal::of_decoder(bytes, error, version))?;
+        let undecoded = if foreign.is_empty() { None } else { decode(bytes).err() };
+        if let Some(error) = undecoded.clone().filter(|_| version >= Version::Py314) {
+            return Err(refusal::of_decoder(bytes, error, version));
+        }
         if nesting::brackets_exhaust_the_parser(&decoded.text) {
             return Err(nesting::too_many_brackets());
         }
@@ -102,14 +109,23 @@ impl<'a> PythonModule<'a> {
         let parsed = nesting::with_room_for_lambdas(&decoded.text, parse).ok_or_else(nesting::too_complex)?;
         let parsed = parsed.try_into_module().expect("module mode gives a module");
         let nesting = nesting::measure(parsed.tokens());
-        let module = Self { decoded, lines, tree: Tree::new(parsed, nesting.depth), version };
+        let module = Self { decoded, lines, tree: Tree::new(parsed, nesting.depth), version, undecoded };
         let parser = module.parser_error();
-        if nesting.error.is_none() && parser.is_none() {
+        if nesting.error.is_none() && parser.is_none() && foreign.is_empty() {
             return Ok(module);
         }
         let lexical = lexical::check(module.text(), version);
-        let refusal = refusal::verdict(module.text(), version, module.tokens(), lexical, nesting.error, parser);
+        let range = |refusal: &Option<(TextRange, PythonError)>| refusal.as_ref().map(|(range, _)| *range);
+        let in_tokenizer = range(&lexical.error).filter(|_| lexical.quiet.is_none());
+        let in_parser = range(&parser);
+        let mut refusal = refusal::verdict(module.text(), version, module.tokens(), lexical, nesting.error, parser);
+        if !foreign.is_empty() {
+            let (text, tokens, locator) = (module.text(), module.tokens(), module.locator());
+            let undecoded = Undecoded { bytes, text, tokens, locator, version, at: &foreign };
+            refusal = undecoded.verdict(in_tokenizer, in_parser, refusal);
+        }
         match refusal {
+            Some((_, error)) if error.error_type == refusal::NOWHERE => Err(error),
             Some((range, error)) => Err(PythonError { span: Some(module.locator().span(range)), ..error }),
             None => Ok(module),
         }
@@ -121,6 +137,12 @@ impl<'a> PythonModule<'a> {
         }
         let error = self.tree.unsupported_syntax_errors().first()?;
         Some((error.range(), PythonError::new("SyntaxError", error.to_string(), None)))
+    }
+
+    /// Why the file can't be decoded, although CPython before 3.14 accepts it: what is not UTF-8 is in comments, and U+FFFD
+    /// stands for it.
+    pub fn undecoded(&self) -> Option<&PythonError> {
+        self.undecoded.as_ref()
     }
 
     /// The version whose rules it was parsed by.

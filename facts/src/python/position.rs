@@ -3,7 +3,8 @@
 use memchr::memchr_iter;
 use ruff_text_size::TextRange;
 
-use super::{Decoded, decode};
+use super::Decoded;
+use super::decode::decode_tolerantly;
 
 /// Where something lies: bytes of the original file, and lines and columns as CPython counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +116,7 @@ pub struct DecodedLines<'a> {
 impl<'a> DecodedLines<'a> {
     /// Decodes a file; `None` where it can't be.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
-        let decoded = decode(bytes).ok()?;
+        let (decoded, _) = decode_tolerantly(bytes).ok()?;
         let starts = line_starts(&decoded.text);
         Some(Self { decoded, starts })
     }

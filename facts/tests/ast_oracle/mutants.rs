@@ -122,6 +122,9 @@ const PIECES: &[&str] = &[
     "pass",
 ];
 
+/// Bytes that are put in and are not UTF-8.
+const BYTES: &[&[u8]] = &[b"\xe9", b"\xff", b"\xe2\x82"];
+
 /// A copy of a file with one to three edits: a stretch taken out, repeated, moved, or something put in.
 pub fn mutant(content: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = content.to_vec();
@@ -140,8 +143,9 @@ pub fn mutant(content: &[u8], random: &mut Random) -> Vec<u8> {
                 bytes.splice(at..at, moved);
             }
             _ => {
-                let piece = PIECES[random.below(PIECES.len())];
-                bytes.splice(start..start, piece.bytes());
+                let piece = random.below(PIECES.len() + BYTES.len());
+                let piece = PIECES.get(piece).map_or_else(|| BYTES[piece - PIECES.len()], |piece| piece.as_bytes());
+                bytes.splice(start..start, piece.iter().copied());
             }
         }
     }

@@ -27,7 +27,7 @@ use datafusion::logical_expr::{Extension, LogicalPlan, LogicalPlanBuilder, col, 
 use datafusion::prelude::SessionContext;
 use lode_executor::cluster::{self, ExecutorError, ExecutorHandle, ExecutorOptions};
 use lode_executor::wire::{Token, Wire};
-use lode_scheduler::capture::JobState;
+use lode_scheduler::job::JobState;
 use lode_scheduler::server::{self, SchedulerHandle, SchedulerOptions};
 use lode_scheduler::submit::{self, SubmitError, SubmitOptions};
 

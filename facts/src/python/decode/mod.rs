@@ -6,6 +6,7 @@ mod table;
 mod text;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use memchr::{memchr, memchr_iter};
 
@@ -17,8 +18,6 @@ use super::{OffsetMap, PythonError, Span};
 
 /// What CPython says of NUL bytes.
 pub(super) const NULL_BYTES: &str = "source code string cannot contain null bytes";
-/// What it says of bytes that are not UTF-8.
-pub(super) const UTF8: &str = "(unicode error) 'utf-8' codec can't decode byte";
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// A decoded file.
@@ -32,6 +31,8 @@ pub struct Decoded<'a> {
 
 /// Decodes a file: byte order mark, PEP 263 cookie, else UTF-8; then `\r\n` and `\r` become `\n`.
 ///
+/// CPython before 3.14 does not look at bytes of UTF-8 before a token needs them: see [`decode_tolerantly`].
+///
 /// # Errors
 /// What CPython refuses: NUL bytes, an unknown encoding, a byte order mark with a cookie for something other than
 /// UTF-8, and bytes that the encoding does not know. And encodings that CPython knows and this function does not.
@@ -42,19 +43,70 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, PythonError> {
     if let Some(at) = memchr(0, bytes) {
         return Err(error(NULL_BYTES, bytes, at, 1));
     }
-    let start = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
-    let codec = match cookie(&bytes[start..]) {
-        None => Codec::Utf8,
-        Some(Cookie { name, line }) => {
-            let name = normal_name(name);
-            if start > 0 && name != "utf-8" {
-                let message = format!("encoding problem: {name} with BOM");
-                return Err(error(&message, bytes, start + line.start, line.len()));
+    let start = body_start(bytes);
+    let Some(Cookie { name, line }) = cookie(&bytes[start..]) else { return undeclared(bytes, start) };
+    let name = normal_name(name);
+    if name == "utf-8" {
+        return undeclared(bytes, start);
+    }
+    if start > 0 {
+        let message = format!("encoding problem: {name} with BOM");
+        return Err(error(&message, bytes, start + line.start, line.len()));
+    }
+    Codec::by_name(&name)?.decode(bytes, start)
+}
+
+/// Decodes a file as [`decode`] does, with U+FFFD where bytes are not UTF-8 although nothing else is declared. Where in
+/// the text these stand comes with it.
+///
+/// # Errors
+/// Whatever else [`decode`] refuses.
+pub(super) fn decode_tolerantly(bytes: &[u8]) -> Result<(Decoded<'_>, Vec<u32>), PythonError> {
+    match decode(bytes) {
+        Err(error) if error.message.starts_with(UNICODE_ERROR) => {
+            let mut at = body_start(bytes);
+            let mut builder = Builder::new(at, bytes.len());
+            let mut foreign = vec![];
+            for chunk in bytes[at..].utf8_chunks() {
+                for c in chunk.valid().chars() {
+                    at += c.len_utf8();
+                    builder.push(c, at);
+                }
+                if !chunk.invalid().is_empty() {
+                    foreign.push(builder.len() as u32);
+                    at += chunk.invalid().len();
+                    builder.push(char::REPLACEMENT_CHARACTER, at);
+                }
             }
-            Codec::by_name(&name)?
+            Ok((builder.finish(), foreign))
         }
+        decoded => Ok((decoded?, vec![])),
+    }
+}
+
+/// How the message begins that the tokenizer or the parser gives where a token is not UTF-8.
+pub(super) const UNICODE_ERROR: &str = "(unicode error) ";
+
+/// What CPython's decoder of UTF-8 says of the first bytes it can't decode, and where these are.
+pub(super) fn fault(bytes: &[u8]) -> Option<(Range<usize>, String)> {
+    let refused = std::str::from_utf8(bytes).err()?;
+    let at = refused.valid_up_to();
+    let end = refused.error_len().map_or(bytes.len(), |length| at + length);
+    let why = match (refused.error_len(), bytes[at]) {
+        (None, _) => "unexpected end of data",
+        (_, 0x80..=0xc1 | 0xf5..) => "invalid start byte",
+        _ => "invalid continuation byte",
     };
-    codec.decode(bytes, start)
+    let what = match end - at {
+        1 => format!("byte 0x{:02x} in position {at}", bytes[at]),
+        _ => format!("bytes in position {at}-{}", end - 1),
+    };
+    Some((at..end, format!("'utf-8' codec can't decode {what}: {why}")))
+}
+
+/// Where the text begins: behind the byte order mark, if there is one.
+fn body_start(bytes: &[u8]) -> usize {
+    if bytes.starts_with(BOM) { BOM.len() } else { 0 }
 }
 
 /// The name of a file's encoding, as `tokenize.detect_encoding` gives it.
@@ -182,8 +234,18 @@ impl Codec {
             Self::Table(table) => table.ascii,
             Self::Iso2022(_) | Self::Hz => false,
         };
-        if matches!(self, Self::Utf8 | Self::Ascii) || (of_ascii && body.is_ascii()) {
-            return decode_utf8(bytes, start, matches!(self, Self::Ascii));
+        if matches!(self, Self::Ascii)
+            && let Some(at) = body.iter().position(|byte| !byte.is_ascii())
+        {
+            return Err(cant_decode("ascii", "ordinal not in range(128)", bytes, start + at));
+        }
+        if matches!(self, Self::Utf8) && std::str::from_utf8(body).is_err() {
+            // To the decoder, the last line is ended like the others.
+            let (place, message) = fault(&[body, b"\n"].concat()).unwrap_or_default();
+            return Err(error(&message, bytes, start + place.start, place.len()));
+        }
+        if matches!(self, Self::Utf8) || (of_ascii && body.is_ascii()) {
+            return undeclared(bytes, start);
         }
         let mut builder = Builder::new(start, body.len());
         let refused = match self {
@@ -212,15 +274,13 @@ fn cant_decode(codec: &str, why: &str, bytes: &[u8], at: usize) -> PythonError {
     error(&format!("'{codec}' codec can't decode byte 0x{byte:02x} in position {at}: {why}"), bytes, at, 1)
 }
 
-fn decode_utf8(bytes: &[u8], start: usize, ascii: bool) -> Result<Decoded<'_>, PythonError> {
+/// Decodes a file that says nothing of its encoding, or that it is UTF-8.
+fn undeclared(bytes: &[u8], start: usize) -> Result<Decoded<'_>, PythonError> {
     let body = &bytes[start..];
-    if ascii && let Some(at) = body.iter().position(|byte| !byte.is_ascii()) {
-        return Err(cant_decode("ascii", "ordinal not in range(128)", bytes, start + at));
-    }
-    let text = std::str::from_utf8(body).map_err(|e| {
-        let length = e.error_len().unwrap_or(body.len() - e.valid_up_to());
-        error(UTF8, bytes, start + e.valid_up_to(), length)
-    })?;
+    let Ok(text) = std::str::from_utf8(body) else {
+        let (place, message) = fault(body).unwrap_or_default();
+        return Err(error(&format!("{UNICODE_ERROR}{message}"), bytes, start + place.start, place.len()));
+    };
     if text.starts_with('\u{feff}') {
         return Err(error("invalid non-printable character U+FEFF", bytes, start, BOM.len()));
     }

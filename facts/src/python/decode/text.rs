@@ -37,6 +37,11 @@ impl Builder {
         }
     }
 
+    /// Bytes of the text so far.
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     pub(super) fn finish(self) -> Decoded<'static> {
         Decoded { text: self.text.into(), offsets: self.offsets }
     }

@@ -13,6 +13,9 @@ use unicode_ident::{is_xid_continue, is_xid_start};
 use self::string::{Interpolated, is_prefix};
 use super::{PythonError, Version};
 
+/// How the tokenizer begins about a character that no name has.
+pub(super) const INVALID_CHARACTER: &str = "invalid character";
+
 /// What the tokenizer finds in a text.
 pub(super) struct Lexical {
     /// Its first error.
@@ -244,7 +247,7 @@ impl Scanner<'_> {
             if !fine {
                 let code = u32::from(c);
                 let message = match is_printable(c) {
-                    true => format!("invalid character '{c}' (U+{code:04X})"),
+                    true => format!("{INVALID_CHARACTER} '{c}' (U+{code:04X})"),
                     false => format!("invalid non-printable character U+{code:04X}"),
                 };
                 self.at = start + index + c.len_utf8();

@@ -7,6 +7,7 @@
 mod arguments;
 mod context;
 mod target;
+mod undecoded;
 mod words;
 
 use ruff_python_ast::token::Tokens;
@@ -14,8 +15,9 @@ use ruff_text_size::{TextRange, TextSize};
 
 use self::arguments::comma_before;
 use self::context::{before_comment, forgotten_comma, furthest, legacy_statement, past_not};
+pub(super) use self::undecoded::{NOWHERE, Undecoded};
 pub(super) use self::words::of_parser;
-use super::decode::{NULL_BYTES, UTF8};
+use super::decode::{NULL_BYTES, UNICODE_ERROR};
 use super::lexical::Lexical;
 use super::{PythonError, Version};
 
@@ -100,7 +102,7 @@ pub(super) fn of_decoder(bytes: &[u8], error: PythonError, version: Version) -> 
     if version < Version::Py312 && error.message == NULL_BYTES {
         return PythonError { error_type: "ValueError", ..error };
     }
-    if let Some(span) = error.span.filter(|_| version >= Version::Py314 && error.message.starts_with(UTF8)) {
+    if let Some(span) = error.span.filter(|_| version >= Version::Py314 && error.message.starts_with(UNICODE_ERROR)) {
         let byte = bytes.get(span.bstart as usize).copied().unwrap_or_default();
         let message = format!(
             "Non-UTF-8 code starting with '\\x{byte:02x}' on line {}, but no encoding declared; see \

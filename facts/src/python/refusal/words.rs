@@ -25,6 +25,10 @@ pub(in crate::python) fn of_parser(text: &str, tokens: &Tokens, error: &ParseErr
             let message = "unindent does not match any outer indentation level";
             (error.range(), PythonError::new("IndentationError", message, None))
         }
+        ParseErrorType::Lexical(LexicalErrorType::InvalidByteLiteral) => {
+            let token = tokens.iter().find(|token| token.range().contains_range(error.range()));
+            (token.map_or(error.range(), Ranged::range), PythonError::new("SyntaxError", error.error.to_string(), None))
+        }
         ParseErrorType::OtherError(message) if message.starts_with("Expected an indented block") => {
             missing_block(text, error.range(), message)
         }
