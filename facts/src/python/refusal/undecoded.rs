@@ -109,7 +109,8 @@ impl Undecoded<'_> {
             TokenKind::String if !flags.is_byte_string() => {
                 let start = token.start() + flags.opener_len();
                 let range = TextRange::new(start, (token.end() - flags.closer_len()).max(start));
-                (range, self.text[range].contains('\\'))
+                let body = self.text.get(range.start().to_usize()..range.end().to_usize()).unwrap_or_default();
+                (range, body.contains('\\'))
             }
             // Before 3.12, the parts of these went through the function for escapes whether they had any or not.
             TokenKind::FStringMiddle => (token.range(), self.version < Version::Py312),
