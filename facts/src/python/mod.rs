@@ -135,8 +135,7 @@ impl<'a> PythonModule<'a> {
         if let Some(error) = self.tree.errors().first() {
             return Some(refusal::of_parser(self.text(), self.tokens(), error));
         }
-        let error = self.tree.unsupported_syntax_errors().first()?;
-        Some((error.range(), PythonError::new("SyntaxError", error.to_string(), None)))
+        refusal::newer_syntax(self.tokens(), self.tree.unsupported_syntax_errors(), self.version)
     }
 
     /// Why the file can't be decoded, although CPython before 3.14 accepts it: what is not UTF-8 is in comments, and U+FFFD

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod context;
+mod older;
 mod target;
 mod undecoded;
 mod words;
@@ -15,6 +16,7 @@ use ruff_text_size::{TextRange, TextSize};
 
 use self::arguments::comma_before;
 use self::context::{before_comment, forgotten_comma, furthest, legacy_statement, past_not};
+pub(super) use self::older::newer_syntax;
 pub(super) use self::undecoded::{NOWHERE, Undecoded};
 pub(super) use self::words::of_parser;
 use super::decode::{NULL_BYTES, UNICODE_ERROR};
