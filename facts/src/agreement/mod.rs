@@ -13,6 +13,7 @@ mod witness;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 pub use align::{Kind, Reason, Sighting, align};
 
@@ -74,10 +75,24 @@ struct View<'l> {
     right: Seen,
 }
 
+/// A text for the life of the process, as a vocabulary asks: one copy, however many sessions there are.
+fn kept(text: &str) -> &'static str {
+    static KEPT: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    match kept.get(text) {
+        Some(known) => known,
+        None => {
+            let text = &*Box::leak(text.to_owned().into_boxed_str());
+            kept.insert(text);
+            text
+        }
+    }
+}
+
 /// The lane at work.
 pub struct AgreementSession {
     options: Options,
-    /// Versions of the interpreters, kept for the life of a worker as a vocabulary asks.
+    /// Versions of the interpreters.
     versions: Vec<&'static str>,
     ast: AstSession,
     cst: CstSession,
@@ -91,7 +106,7 @@ pub struct AgreementSession {
 impl AgreementSession {
     /// With these options.
     pub fn new(options: &Options) -> Self {
-        let versions = options.interpreters.iter().map(|python| &*Box::leak(python.version.clone().into_boxed_str()));
+        let versions = options.interpreters.iter().map(|python| kept(&python.version));
         Self {
             options: options.clone(),
             versions: versions.collect(),

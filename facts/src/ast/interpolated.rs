@@ -182,12 +182,14 @@ impl Walker<'_> {
             self.nested(|walker| {
                 // CPython's specification starts at the colon.
                 let range = TextRange::new(spec.start() - TextSize::new(1), spec.end());
-                let whole = parts.whole.map(|_| parts.literal);
-                let range = Some(whole.unwrap_or(range));
+                let range = Some(parts.whole.map_or(range, |_| parts.literal));
                 let node = walker.node(Place::field(node, "format_spec"), "JoinedStr", range, Labels::NONE);
                 walker.format_specs += 1;
-                let mut parts = Parts { literal: parts.literal, ..Parts::new(node, Field::FormattedValue, whole) };
+                let fresh = Parts::new(node, Field::FormattedValue, parts.whole);
+                let mut parts = Parts { literal: parts.literal, ..fresh };
                 walker.elements(&mut parts, spec.elements.iter(), raw);
+                // Text at the end is placed like the specification itself.
+                parts.whole = parts.whole.map(|_| parts.literal);
                 walker.flush(&mut parts);
                 // The tokenizer of 3.12 gives an empty piece of text behind a field that ends a specification.
                 let ends_with_field = matches!(spec.elements.last(), Some(InterpolatedStringElement::Interpolation(_)));

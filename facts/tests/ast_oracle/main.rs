@@ -68,7 +68,7 @@ fn standard_libraries_equal_cpython() {
     }
 }
 
-/// Sources that CPython refuses, one a line, with `\\n` for ends of lines: what people get wrong.
+/// Sources, one a line, with `\\n` for ends of lines: what people get wrong, and what older versions place in their own way.
 const ERRORS: &str = include_str!("errors.txt");
 
 /// Sources with bytes that are not UTF-8; `<ff>` is such a byte.
