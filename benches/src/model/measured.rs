@@ -217,7 +217,7 @@ pub(crate) mod tests {
             ("files", job(10_000.0, 0.1, 1.0, 1.0, false)),
             ("files", job(20_000.0, 150.0, 64.0, 1.0, false)),
         ]);
-        let planned = [(2e5, 64.0), (5e5, 149.0), (2e6, 597.0)];
+        let planned = [(5e5, 149.0), (1e6, 299.0), (2e6, 597.0), (4e6, 1_193.0)];
         jobs.extend(planned.map(|(files, shards)| ("worklist", job(files, files / 100.0, shards, 0.0, false))));
         let crowds = [(10.0, 1e3), (100.0, 4e3), (400.0, 2e3), (1_000.0, 8e3)];
         jobs.extend(crowds.map(|(executors, shards)| ("crowd", job(10.0 * shards, 1.0, shards, executors, false))));
