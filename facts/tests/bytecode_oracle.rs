@@ -8,21 +8,20 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int32Type, Int64Type};
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Int32Type;
 use lode_facts::bytecode::{Compiled, Interpreter, Opcodes};
-use lode_facts::extract::{Extractor, FileRequest, GroupOutput, LaneRequest};
-use lode_facts::file::FileMeta;
+use lode_facts::extract::Extractor;
 use lode_facts::lane::LaneId;
-use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
+use printed::{Table, Tables, extract, lines, tables};
 
 mod golden;
+mod printed;
 
 /// Interpreters that run, newest first: those of `LODE_PYTHONS` (programs, separated by colons), else `python3.14` to
 /// `python3.8` of the search path and of pyenv.
@@ -55,39 +54,8 @@ fn interpreters() -> Vec<Interpreter> {
     found.into_values().rev().collect()
 }
 
-fn push_value(line: &mut String, array: &ArrayRef, row: usize) {
-    line.push('\t');
-    if array.is_null(row) {
-        line.push_str("\\N");
-        return;
-    }
-    match array.data_type() {
-        DataType::Int32 => write!(line, "{}", array.as_primitive::<Int32Type>().value(row)).unwrap(),
-        DataType::Int64 => write!(line, "{}", array.as_primitive::<Int64Type>().value(row)).unwrap(),
-        DataType::Boolean => write!(line, "{}", array.as_boolean().value(row)).unwrap(),
-        DataType::List(_) => {
-            let items = array.as_list::<i32>().value(row);
-            let items: Vec<&str> = items.as_string::<i32>().iter().map(Option::unwrap).collect();
-            push_text(line, &format!("[{}]", items.join(",")));
-        }
-        _ => push_text(line, array.as_string::<i32>().value(row)),
-    }
-}
-
-fn push_text(line: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '\\' => line.push_str("\\\\"),
-            '\t' => line.push_str("\\t"),
-            '\n' => line.push_str("\\n"),
-            '\r' => line.push_str("\\r"),
-            c => line.push(c),
-        }
-    }
-}
-
 /// The tables the oracle prints: letter, name, columns.
-const TABLES: [(&str, &str, &[&str]); 5] = [
+const TABLES: [Table<'_>; 5] = [
     (
         "U",
         "bytecode_code_units",
@@ -151,31 +119,6 @@ const TABLES: [(&str, &str, &[&str]); 5] = [
     ("C", "bytecode_consts", &["code_ordinal", "const_index", "const_type", "const_repr", "child_ordinal"]),
 ];
 
-fn lines(batch: &RecordBatch, letter: &str, columns: &[&str]) -> Vec<String> {
-    let plain = |column: &&str| {
-        let array = batch.column_by_name(column).unwrap();
-        match array.data_type() {
-            DataType::Dictionary(..) => arrow::compute::cast(array, &DataType::Utf8).unwrap(),
-            _ => array.clone(),
-        }
-    };
-    let arrays: Vec<ArrayRef> = columns.iter().map(plain).collect();
-    let line = |row| {
-        let mut line = letter.to_owned();
-        arrays.iter().for_each(|array| push_value(&mut line, array, row));
-        line
-    };
-    (0..batch.num_rows()).map(line).collect()
-}
-
-fn extract(extractor: &mut Extractor, content: &[u8], compiled: Compiled) -> GroupOutput {
-    let meta = FileMeta::in_scope("r", "dir/file.py", content.len(), Some(Language::Python));
-    let datasets = LaneId::Bytecode.datasets().map(|d| d.name.to_owned()).collect();
-    let request = FileRequest { meta, lanes: vec![LaneRequest { lane: LaneId::Bytecode, datasets }] };
-    extractor.extract_compiled(&request, Some(content), &[compiled]);
-    extractor.finish().unwrap()
-}
-
 #[derive(Default)]
 struct Tally {
     files: usize,
@@ -192,17 +135,17 @@ impl Tally {
         self.files += 1;
         self.bytes += content.len();
         self.code_bytes += code.len();
-        let output = extract(extractor, &content, Compiled::Code(code));
+        let output = extract(extractor, LaneId::Bytecode, "dir/file.py", &content, &[Compiled::Code(code)]);
         for diagnostic in &output.files[0].diagnostics {
             self.differences.push(format!("{path}\n  {diagnostic:?}"));
         }
+        let tables = tables(output);
         let mut expected: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for line in oracle.split('\n') {
             expected.entry(line.split('\t').next().unwrap()).or_default().push(line);
         }
-        for (letter, name, columns) in TABLES {
-            let batch = output.tables.iter().find(|(dataset, _)| dataset.name == name).map(|(_, batch)| batch);
-            let found = batch.map(|batch| lines(batch, letter, columns)).unwrap_or_default();
+        for table @ (letter, name, _) in TABLES {
+            let found = lines(&tables, table, ",");
             let mut expected = expected.remove(letter).unwrap_or_default();
             // The oracle goes into inner code objects where it meets them.
             expected.sort_by_key(|line| line.split('\t').nth(1).unwrap().parse::<usize>().unwrap());
@@ -214,15 +157,13 @@ impl Tally {
                 self.differences.push(format!("{path}\n  dis:  {expected}\n  Lode: {found}"));
             }
         }
-        self.spans(path, &content, &output);
+        self.spans(path, &content, &tables);
         self.differences.truncate(1000);
     }
 
     /// Where there are columns there are bytes, and the bytes are those of the line and column.
-    fn spans(&mut self, path: &str, content: &[u8], output: &GroupOutput) {
-        let Some((_, rows)) = output.tables.iter().find(|(dataset, _)| dataset.name == "bytecode_instructions") else {
-            return;
-        };
+    fn spans(&mut self, path: &str, content: &[u8], tables: &Tables) {
+        let Some(rows) = tables.get("bytecode_instructions") else { return };
         let column = |name| rows.column_by_name(name).unwrap().as_primitive::<Int32Type>();
         let (lines, columns, starts) = (column("lineno"), column("col_offset"), column("bstart"));
         let is_plain = content.is_ascii() && !content.contains(&b'\r');

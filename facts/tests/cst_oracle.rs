@@ -7,22 +7,19 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int32Type};
-use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
-use lode_facts::file::FileMeta;
+use lode_facts::extract::Extractor;
 use lode_facts::hash::stable_hash;
 use lode_facts::lane::LaneId;
-use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
+use printed::{Table, Tables};
 
 mod golden;
 mod packages;
+mod printed;
 #[path = "../../tests/oracles/venv.rs"]
 mod venv;
 
@@ -187,67 +184,16 @@ fn oracle(python: &Path, files: &[File]) -> HashMap<PathBuf, Vec<String>> {
     files.iter().filter_map(|file| Some((file.path.clone(), rows(file)?))).collect()
 }
 
-fn extract(extractor: &mut Extractor, file: &File) -> BTreeMap<&'static str, RecordBatch> {
-    let meta = FileMeta::in_scope("r", &file.relative, file.content.len(), Some(Language::Python));
-    let datasets = LaneId::Cst.datasets().map(|d| d.name.to_owned()).collect();
-    let request = FileRequest { meta, lanes: vec![LaneRequest { lane: LaneId::Cst, datasets }] };
-    extractor.extract(&request, Some(&file.content));
-    let output = extractor.finish().unwrap();
-    output.tables.into_iter().map(|(dataset, batch)| (dataset.name, batch)).collect()
+fn extract(extractor: &mut Extractor, file: &File) -> Tables {
+    printed::tables(printed::extract(extractor, LaneId::Cst, &file.relative, &file.content, &[]))
 }
 
-fn push_text(line: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '\\' => line.push_str("\\\\"),
-            '\t' => line.push_str("\\t"),
-            '\n' => line.push_str("\\n"),
-            '\r' => line.push_str("\\r"),
-            c => line.push(c),
-        }
-    }
-}
-
-fn push_value(line: &mut String, array: &ArrayRef, row: usize) {
-    line.push('\t');
-    if array.is_null(row) {
-        line.push_str("\\N");
-        return;
-    }
-    match array.data_type() {
-        DataType::Int32 => write!(line, "{}", array.as_primitive::<Int32Type>().value(row)).unwrap(),
-        DataType::Boolean => write!(line, "{}", array.as_boolean().value(row)).unwrap(),
-        DataType::List(_) => {
-            let list = array.as_list::<i32>().value(row);
-            let items: Vec<&str> = list.as_string::<i32>().iter().flatten().collect();
-            push_text(line, &format!("[{}]", items.join("|")));
-        }
-        _ => push_text(line, array.as_string::<i32>().value(row)),
-    }
-}
-
-fn lines(tables: &BTreeMap<&str, RecordBatch>, name: &str, letter: &str, columns: &[&str]) -> Vec<String> {
-    let Some(batch) = tables.get(name) else { return vec![] };
-    let arrays: Vec<ArrayRef> = columns
-        .iter()
-        .map(|column| {
-            let array = batch.column_by_name(column).unwrap();
-            match array.data_type() {
-                DataType::Dictionary(..) => arrow::compute::cast(array, &DataType::Utf8).unwrap(),
-                _ => array.clone(),
-            }
-        })
-        .collect();
-    let line = |row| {
-        let mut line = letter.to_owned();
-        arrays.iter().for_each(|array| push_value(&mut line, array, row));
-        line
-    };
-    (0..batch.num_rows()).map(line).collect()
+fn rows(tables: &Tables, table: Table<'_>) -> Vec<String> {
+    printed::lines(tables, table, "|")
 }
 
 /// The tables the oracle prints: letter, name, columns.
-const TABLES: [(&str, &str, &[&str]); 11] = [
+const TABLES: [Table<'_>; 11] = [
     (
         "N",
         "cst_nodes",
@@ -395,7 +341,7 @@ impl Tally {
         self.bytes += file.content.len();
         let tables = extract(extractor, file);
         let refused = oracle.first().is_some_and(|line| line.starts_with("E\t") || line.starts_with("X\t"));
-        let errors = lines(&tables, "cst_parse_errors", "E", &["error_type", "raw_line", "message"]);
+        let errors = rows(&tables, ("E", "cst_parse_errors", &["error_type", "raw_line", "message"]));
         if refused || !errors.is_empty() {
             self.refused += 1;
             if !refused {
@@ -409,10 +355,10 @@ impl Tally {
             }
             return;
         }
-        for (letter, name, columns) in TABLES {
+        for table @ (letter, name, _) in TABLES {
             let is_of_table = |line: &&String| line.split('\t').next() == Some(letter);
             let expected: Vec<String> = oracle.iter().filter(is_of_table).cloned().collect();
-            let found = lines(&tables, name, letter, columns);
+            let found = rows(&tables, table);
             *self.rows.entry(name).or_default() += expected.len();
             self.compare(&file.path, &expected, &found);
         }

@@ -11,60 +11,28 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int32Type};
 use cpython::{Python, all, corpus};
-use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
-use lode_facts::file::FileMeta;
+use lode_facts::extract::Extractor;
 use lode_facts::lane::LaneId;
-use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
 use lode_facts::python::Version;
+use printed::{Table, Tables};
 
 mod golden;
+mod printed;
 
 fn options(version: Version) -> Options {
     Options { python_version: version, ..Options::default() }
 }
 
-fn extract(extractor: &mut Extractor, content: &[u8]) -> BTreeMap<&'static str, RecordBatch> {
-    let meta = FileMeta::in_scope("r", "f.py", content.len(), Some(Language::Python));
-    let datasets = LaneId::Symtable.datasets().map(|d| d.name.to_owned()).collect();
-    let lanes = vec![LaneRequest { lane: LaneId::Symtable, datasets }];
-    extractor.extract(&FileRequest { meta, lanes }, Some(content));
-    let output = extractor.finish().unwrap();
-    output.tables.into_iter().map(|(dataset, batch)| (dataset.name, batch)).collect()
-}
-
-fn value(array: &ArrayRef, row: usize) -> String {
-    if array.is_null(row) {
-        return "\\N".into();
-    }
-    match array.data_type() {
-        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
-        DataType::Boolean => array.as_boolean().value(row).to_string(),
-        _ => array.as_string::<i32>().value(row).to_owned(),
-    }
-}
-
 /// Rows of a table as the oracle prints them, without letter.
-fn rows(tables: &BTreeMap<&str, RecordBatch>, name: &str, columns: &[&str]) -> Vec<Vec<String>> {
-    let Some(batch) = tables.get(name) else { return vec![] };
-    let arrays: Vec<ArrayRef> = columns
-        .iter()
-        .map(|column| {
-            let array = batch.column_by_name(column).unwrap();
-            match array.data_type() {
-                DataType::Dictionary(..) => arrow::compute::cast(array, &DataType::Utf8).unwrap(),
-                _ => array.clone(),
-            }
-        })
-        .collect();
-    (0..batch.num_rows()).map(|row| arrays.iter().map(|array| value(array, row)).collect()).collect()
+fn rows(tables: &Tables, name: &str, columns: &[&str]) -> Vec<Vec<String>> {
+    let lines = printed::lines(tables, ("", name, columns), "");
+    lines.iter().map(|line| line.split('\t').skip(1).map(str::to_owned).collect()).collect()
 }
 
 /// The tables the oracle prints: letter, name, columns.
-const TABLES: [(&str, &str, &[&str]); 5] = [
+const TABLES: [Table<'_>; 5] = [
     (
         "S",
         "symtable_scopes",
@@ -130,7 +98,7 @@ impl Tally {
         let content = std::fs::read(path).unwrap();
         self.files += 1;
         self.bytes += content.len();
-        let tables = extract(extractor, &content);
+        let tables = printed::tables(printed::extract(extractor, LaneId::Symtable, "f.py", &content, &[]));
         let columns = ["stage", "error_type", "lineno", "col_offset", "end_lineno", "end_col_offset", "message"];
         let found = rows(&tables, "symtable_errors", &columns).pop();
         if let Some(error) = oracle.first().filter(|line| line.starts_with("E\t")) {
@@ -186,7 +154,7 @@ impl Tally {
     }
 
     /// Instructions say how a name is found, and which code holds its cell.
-    fn resolutions(&mut self, path: &str, tables: &BTreeMap<&str, RecordBatch>, compiled: Vec<Vec<&str>>) {
+    fn resolutions(&mut self, path: &str, tables: &Tables, compiled: Vec<Vec<&str>>) {
         let columns = [
             "lineno",
             "col_offset",

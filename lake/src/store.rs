@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+pub use object_store::PutPayload;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
@@ -143,7 +144,7 @@ impl Lake {
     ///
     /// # Errors
     /// If the lake can't be written.
-    pub async fn put_new(&self, path: &str, bytes: Bytes) -> Result<Put> {
+    pub async fn put_new(&self, path: &str, bytes: impl Into<PutPayload>) -> Result<Put> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.store.put_opts(&Path::from(path), bytes.into(), options).await {
             Ok(_) => Ok(Put::Created),
@@ -158,7 +159,7 @@ impl Lake {
     /// If the lake can't be written.
     pub async fn put_new_json<T: Serialize>(&self, path: &str, value: &T) -> Result<Put> {
         let bytes = serde_json::to_vec(value).expect("records of the lake are plain data");
-        self.put_new(path, bytes.into()).await
+        self.put_new(path, bytes).await
     }
 
     /// The bytes of an object, if it exists.

@@ -63,7 +63,7 @@ pub async fn check(lake: &Lake, epoch: &EpochPlan) -> std::result::Result<Vec<Se
         compare(table)?;
     }
     let report = serde_json::to_vec(&seen).expect("what the gate saw is plain data");
-    lake.put_new(&layout::gate(&epoch.run_id, epoch.epoch), report.into()).await?;
+    lake.put_new(&layout::gate(&epoch.run_id, epoch.epoch), report).await?;
     Ok(seen)
 }
 

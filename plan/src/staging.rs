@@ -10,6 +10,7 @@
 //! Packs follow the order of paths, as the worklist does, so that a shard's files lie side by side. Equal contents are
 //! stored once an epoch.
 
+use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Range;
@@ -19,9 +20,10 @@ use bytes::Bytes;
 use datafusion::prelude::SessionContext;
 use lode_facts::extract::LaneStatus;
 use lode_facts::file::{FileKind, FileMeta};
+use lode_facts::hash::stable_hash;
 use lode_lake::layout;
 use lode_lake::plan::EpochPlan;
-use lode_lake::store::Lake;
+use lode_lake::store::{Lake, PutPayload};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -32,7 +34,7 @@ use crate::inputs::RunRequest;
 use crate::worklist::{Action, work_rows};
 
 /// Content of a pack, about.
-const PACK_BYTES: usize = 16 << 20;
+const PACK_BYTES: u64 = 16 << 20;
 /// Content and files that are read at a time.
 const READ_BYTES: i64 = 4 << 20;
 const READ_FILES: usize = 256;
@@ -97,6 +99,22 @@ pub async fn clear(lake: &Lake, source: &ContentSource) {
     }
 }
 
+/// What tells contents apart: their hash at the scan, and, as a file may have been replaced since, a quick one of what was
+/// read.
+#[derive(PartialEq, Eq, Hash)]
+struct Content {
+    scanned: String,
+    read: u64,
+    length: usize,
+}
+
+impl Content {
+    fn new(scanned: Option<String>, bytes: &[u8]) -> Self {
+        let scanned = scanned.unwrap_or_else(|| format!("{:x}", Sha256::digest(bytes)));
+        Self { scanned, read: stable_hash(bytes), length: bytes.len() }
+    }
+}
+
 struct Packer<'a> {
     lake: &'a Lake,
     host: &'a HostHandle,
@@ -107,10 +125,11 @@ struct Packer<'a> {
     wanted_bytes: i64,
     /// The pack at hand.
     pack: String,
-    bytes: Vec<u8>,
+    contents: Vec<Bytes>,
+    length: u64,
     table: Table,
     index: Index,
-    stored: HashMap<[u8; 32], (String, u64, u64)>,
+    stored: HashMap<Content, (String, u64, u64)>,
 }
 
 impl<'a> Packer<'a> {
@@ -123,7 +142,8 @@ impl<'a> Packer<'a> {
             wanted: vec![],
             wanted_bytes: 0,
             pack: pack_name(),
-            bytes: vec![],
+            contents: vec![],
+            length: 0,
             table: Table::new(),
             index: Index::new(),
             stored: HashMap::new(),
@@ -142,37 +162,33 @@ impl<'a> Packer<'a> {
     async fn read(&mut self) -> Result<(), PlanError> {
         self.wanted_bytes = 0;
         let wanted = std::mem::take(&mut self.wanted);
-        let paths: Vec<String> = wanted.iter().map(|meta| meta.path.clone()).collect();
+        let known: Vec<_> = wanted.iter().map(|meta| (meta.path.clone(), meta.sha256.clone())).collect();
         let read = self.host.0.read(&self.request.source, wanted, self.request.limits.file_bytes).await;
         let contents = read.map_err(datafusion::error::DataFusionError::IoError)?;
-        for (path, content) in paths.into_iter().zip(contents) {
+        for ((path, scanned), content) in known.into_iter().zip(contents) {
             let entry = match content {
-                FileContent::Bytes(bytes) => self.store(&bytes),
+                FileContent::Bytes(bytes) => self.store(scanned, bytes),
                 FileContent::TooLarge => Entry::TooLarge,
                 FileContent::Refused(status) => Entry::Refused(status),
             };
             self.table.insert(path, entry);
-            if self.bytes.len() >= PACK_BYTES {
+            if self.length >= PACK_BYTES {
                 self.close().await?;
             }
         }
         Ok(())
     }
 
-    fn store(&mut self, bytes: &Bytes) -> Entry {
-        let start = self.bytes.len() as u64;
-        let range = || (self.pack.clone(), start, start + bytes.len() as u64);
-        let mut new = false;
-        let stored = self.stored.entry(Sha256::digest(bytes).into());
-        let (pack, start, end) = stored
-            .or_insert_with(|| {
-                new = true;
-                range()
-            })
-            .clone();
-        if new {
-            self.bytes.extend_from_slice(bytes);
-        }
+    fn store(&mut self, scanned: Option<String>, bytes: Bytes) -> Entry {
+        let place = (self.pack.clone(), self.length, self.length + bytes.len() as u64);
+        let (pack, start, end) = match self.stored.entry(Content::new(scanned, &bytes)) {
+            MapEntry::Occupied(stored) => stored.get().clone(),
+            MapEntry::Vacant(new) => {
+                self.length = place.2;
+                self.contents.push(bytes);
+                new.insert(place).clone()
+            }
+        };
         Entry::Bytes { pack, start, end }
     }
 
@@ -181,7 +197,9 @@ impl<'a> Packer<'a> {
         let pack = std::mem::replace(&mut self.pack, pack_name());
         self.index.push((first.clone(), pack.clone()));
         let path = format!("{}/{pack}", self.folder);
-        self.lake.put_new(&format!("{path}.pack"), std::mem::take(&mut self.bytes).into()).await?;
+        let contents = PutPayload::from_iter(std::mem::take(&mut self.contents));
+        self.length = 0;
+        self.lake.put_new(&format!("{path}.pack"), contents).await?;
         self.lake.put_new_json(&format!("{path}.json"), &std::mem::take(&mut self.table)).await?;
         Ok(())
     }

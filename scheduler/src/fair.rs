@@ -10,10 +10,11 @@ use ballista_core::JobId;
 use ballista_core::config::BallistaConfig;
 use ballista_core::execution_plans::ShuffleReaderExec;
 use ballista_core::serde::protobuf::AvailableVcores;
+use ballista_core::serde::protobuf::task_status::Status;
 use ballista_core::serde::scheduler::TaskKey;
 use ballista_scheduler::cluster::BoundTask;
 use ballista_scheduler::state::execution_graph::{ExecutionGraphBox, TaskDescription, create_task_info};
-use ballista_scheduler::state::execution_stage::RunningStage;
+use ballista_scheduler::state::execution_stage::{ExecutionStage, RunningStage};
 use ballista_scheduler::state::task_manager::JobInfoCache;
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::OwnedRwLockWriteGuard;
@@ -39,13 +40,10 @@ impl FairShare {
         mut free: Vec<AvailableVcores>,
         running_jobs: &HashMap<JobId, JobInfoCache>,
     ) -> Vec<BoundTask> {
-        // In the order of their acceptance, which the ids have, too.
-        let mut jobs: Vec<_> = running_jobs.iter().collect();
-        jobs.sort_by(|a, b| a.0.cmp(b.0));
         let mut contenders = vec![];
-        for (id, job) in jobs {
+        for (id, job) in in_order(running_jobs) {
             let graph = job.execution_graph.clone().write_owned().await;
-            let running = graph.running_tasks().len();
+            let running = running_tasks(&graph).count();
             contenders.push(Contender { id: id.clone(), graph, running });
         }
         let mut bound = vec![];
@@ -66,6 +64,26 @@ impl FairShare {
         }
         bound
     }
+}
+
+/// Jobs in the order of their acceptance, which their ids have, too.
+pub(crate) fn in_order(jobs: &HashMap<JobId, JobInfoCache>) -> Vec<(&JobId, &JobInfoCache)> {
+    let mut jobs: Vec<_> = jobs.iter().collect();
+    jobs.sort_by(|a, b| a.0.cmp(b.0));
+    jobs
+}
+
+/// The executor and the slots of every task of a job that runs. It is asked for each time that a task ends, so nothing is
+/// copied.
+pub(crate) fn running_tasks(job: &ExecutionGraphBox) -> impl Iterator<Item = (&str, u32)> {
+    let stages = job.stages().values().filter_map(|stage| match stage {
+        ExecutionStage::Running(stage) => Some(stage),
+        _ => None,
+    });
+    stages.flat_map(|stage| &stage.task_infos).filter_map(|task| match &task.task_status {
+        Status::Running(running) => Some((running.executor_id.as_str(), task.vcores_consumed)),
+        _ => None,
+    })
 }
 
 struct Contender {

@@ -18,7 +18,7 @@ use ballista_scheduler::state::task_manager::JobInfoCache;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::capture::Report;
-use crate::fair::FairShare;
+use crate::fair::{FairShare, in_order, running_tasks};
 
 /// The executors of the cluster and their slots.
 pub(crate) struct Slots {
@@ -45,21 +45,6 @@ impl Slots {
     }
 }
 
-/// Slots that tasks of these jobs hold, by executor.
-async fn held(jobs: &HashMap<JobId, JobInfoCache>) -> BTreeMap<String, u32> {
-    let mut held = BTreeMap::new();
-    let mut jobs: Vec<_> = jobs.iter().collect();
-    jobs.sort_by(|a, b| a.0.cmp(b.0));
-    for (_, job) in jobs {
-        let graph = job.execution_graph.read().await;
-        for task in graph.running_tasks() {
-            let slots = graph.task_vcores(task.stage_id, task.task_id).unwrap_or(1);
-            *held.entry(task.executor_id).or_default() += slots;
-        }
-    }
-    held
-}
-
 #[async_trait::async_trait]
 impl ClusterState for Slots {
     async fn bind_schedulable_tasks(
@@ -69,14 +54,18 @@ impl ClusterState for Slots {
         executors: Option<HashSet<String>>,
     ) -> Result<Vec<BoundTask>> {
         let registered = self.registered.lock().await;
-        let held = held(&jobs).await;
         let asked = |id: &str| executors.as_ref().is_none_or(|executors| executors.contains(id));
-        let free = registered
-            .iter()
-            .filter(|(id, _)| asked(id))
-            .map(|(id, slots)| (id, slots.saturating_sub(held.get(id).copied().unwrap_or(0))))
-            .filter(|(_, vcores)| *vcores > 0)
-            .map(|(id, vcores)| AvailableVcores { executor_id: id.clone(), vcores });
+        let mut free: BTreeMap<&str, u32> =
+            registered.iter().filter(|(id, _)| asked(id)).map(|(id, slots)| (id.as_str(), *slots)).collect();
+        for (_, job) in in_order(&jobs) {
+            for (executor, slots) in running_tasks(&*job.execution_graph.read().await) {
+                if let Some(free) = free.get_mut(executor) {
+                    *free = free.saturating_sub(slots);
+                }
+            }
+        }
+        let free = free.into_iter().filter(|(_, vcores)| *vcores > 0);
+        let free = free.map(|(id, vcores)| AvailableVcores { executor_id: id.to_owned(), vcores });
         let bound = self.policy.hand_out(free.collect(), &jobs).await;
         self.report(&bound).await;
         Ok(bound)

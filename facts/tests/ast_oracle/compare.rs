@@ -1,72 +1,18 @@
 //! Lode's rows of a file against an oracle's.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Int32Type};
-use lode_facts::extract::{Extractor, FileRequest, LaneRequest};
-use lode_facts::file::FileMeta;
+use lode_facts::extract::Extractor;
 use lode_facts::lane::LaneId;
-use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
 use lode_facts::python::Version;
 
-fn extract(extractor: &mut Extractor, content: &[u8]) -> BTreeMap<&'static str, RecordBatch> {
-    let meta = FileMeta::in_scope("r", "f.py", content.len(), Some(Language::Python));
-    let datasets = LaneId::Ast.datasets().map(|d| d.name.to_owned()).collect();
-    extractor.extract(&FileRequest { meta, lanes: vec![LaneRequest { lane: LaneId::Ast, datasets }] }, Some(content));
-    let output = extractor.finish().unwrap();
-    output.tables.into_iter().map(|(dataset, batch)| (dataset.name, batch)).collect()
-}
-
-fn push_value(line: &mut String, array: &ArrayRef, row: usize) {
-    line.push('\t');
-    if array.is_null(row) {
-        line.push_str("\\N");
-        return;
-    }
-    match array.data_type() {
-        DataType::Int32 => write!(line, "{}", array.as_primitive::<Int32Type>().value(row)).unwrap(),
-        DataType::Boolean => write!(line, "{}", array.as_boolean().value(row)).unwrap(),
-        _ => {
-            for c in array.as_string::<i32>().value(row).chars() {
-                match c {
-                    '\\' => line.push_str("\\\\"),
-                    '\t' => line.push_str("\\t"),
-                    '\n' => line.push_str("\\n"),
-                    '\r' => line.push_str("\\r"),
-                    c => line.push(c),
-                }
-            }
-        }
-    }
-}
-
-fn lines(tables: &BTreeMap<&str, RecordBatch>, name: &str, letter: &str, columns: &[&str]) -> Vec<String> {
-    let Some(batch) = tables.get(name) else { return vec![] };
-    let arrays: Vec<ArrayRef> = columns
-        .iter()
-        .map(|column| {
-            let array = batch.column_by_name(column).unwrap();
-            match array.data_type() {
-                DataType::Dictionary(..) => arrow::compute::cast(array, &DataType::Utf8).unwrap(),
-                _ => array.clone(),
-            }
-        })
-        .collect();
-    let line = |row| {
-        let mut line = letter.to_owned();
-        arrays.iter().for_each(|array| push_value(&mut line, array, row));
-        line
-    };
-    (0..batch.num_rows()).map(line).collect()
-}
+use crate::printed::{Table, Tables, extract, lines, tables};
 
 const SPAN: [&str; 4] = ["lineno", "col_offset", "end_lineno", "end_col_offset"];
 
 /// The tables the oracle prints: letter, name, columns before the span.
-const TABLES: [(&str, &str, &[&str]); 5] = [
+const TABLES: [Table<'_>; 5] = [
     ("N", "ast_nodes", &["parent_ordinal", "kind", "field", "field_index", "name", "value", "value_type", "ctx", "op"]),
     ("D", "ast_docstrings", &["owner_ordinal", "owner_kind", "owner_name", "docstring"]),
     (
@@ -108,6 +54,11 @@ const TABLES: [(&str, &str, &[&str]); 5] = [
         ],
     ),
 ];
+
+/// A table's rows; it has no lists.
+fn rows(tables: &Tables, table: Table<'_>) -> Vec<String> {
+    lines(tables, table, "")
+}
 
 /// What was compared, and what differs.
 pub struct Tally {
@@ -154,8 +105,8 @@ impl Tally {
     pub fn file(&mut self, version: Version, name: &str, content: &[u8], oracle: &[String]) {
         self.files += 1;
         self.bytes += content.len();
-        let tables = extract(&mut self.extractor, content);
-        let error = lines(&tables, "ast_errors", "E", &["error_type", "lineno", "col_offset", "message"]).pop();
+        let tables = tables(extract(&mut self.extractor, LaneId::Ast, "f.py", content, &[]));
+        let error = rows(&tables, ("E", "ast_errors", &["error_type", "lineno", "col_offset", "message"])).pop();
         let refused = oracle.first().filter(|line| line.starts_with("E\t"));
         match (refused, error) {
             (Some(expected), Some(found)) => self.refusal(name, expected, &found),
@@ -181,12 +132,12 @@ impl Tally {
         }
     }
 
-    fn accepted(&mut self, name: &str, tables: &BTreeMap<&'static str, RecordBatch>, oracle: &[String]) {
+    fn accepted(&mut self, name: &str, tables: &Tables, oracle: &[String]) {
         for (letter, table, columns) in TABLES {
             let expected = oracle.iter().filter(|line| line.split('\t').next() == Some(letter));
             let expected: Vec<&String> = expected.collect();
             let columns: Vec<&str> = columns.iter().copied().chain(SPAN).collect();
-            let found = lines(tables, table, letter, &columns);
+            let found = rows(tables, (letter, table, &columns));
             *self.rows.entry(table).or_default() += expected.len();
             if expected.len() != found.len() {
                 let message = |n: usize| format!("{n} rows of {table}");
@@ -197,7 +148,7 @@ impl Tally {
             }
         }
         let expected: Vec<&String> = oracle.iter().filter(|line| line.starts_with("T\t")).collect();
-        let found = lines(tables, "ast_type_ignores", "T", &["lineno", "tag"]);
+        let found = rows(tables, ("T", "ast_type_ignores", &["lineno", "tag"]));
         // With type comments on, CPython refuses files that have one in the wrong place.
         if expected.first().is_none_or(|line| *line != "T\t?") {
             *self.rows.entry("ast_type_ignores").or_default() += expected.len();

@@ -12,6 +12,8 @@ mod compare;
 mod cpython;
 mod mutants;
 mod oracle;
+#[path = "../printed/mod.rs"]
+mod printed;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -117,12 +119,19 @@ fn packages_equal_cpython() {
     }
 }
 
+/// Whether a statement may start with a line of nothing but `\`: 3.8 takes the column of the `\` for the statement's, 3.9
+/// that of the statement before, where from 3.10 on the next line has a say.
+fn starts_on_the_next_line(content: &[u8]) -> bool {
+    content.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| line.trim_ascii() == b"\\")
+}
+
 #[test]
 fn mutants_are_judged_as_cpython_judges_them() {
     if !all() {
         return;
     }
     let (count, seed) = (number("LODE_MUTANTS", 3_000), number("LODE_SEED", 1));
+    let mut tallies = vec![];
     for python in Python::chosen() {
         let paths = files(&python.library);
         let of_seed = |seed: usize| {
@@ -131,10 +140,18 @@ fn mutants_are_judged_as_cpython_judges_them() {
                 let path = &paths[random.below(paths.len())];
                 let content = std::fs::read(path).unwrap();
                 if content.len() < 40_000 {
-                    break (format!("{} seed {seed}", path.display()), mutant(&content, &mut random));
+                    break (
+                        format!("{} {} seed {seed}", python.release, path.display()),
+                        mutant(&content, &mut random),
+                    );
                 }
             }
         };
-        judge(&compare(&python, "mutants", (seed..seed + count).map(of_seed)));
+        let (left_out, mutants): (Vec<_>, Vec<_>) = (seed..seed + count)
+            .map(of_seed)
+            .partition(|(_, content)| python.version < Version::Py310 && starts_on_the_next_line(content));
+        println!("{} mutants left out: {}", python.release, left_out.len());
+        tallies.push(compare(&python, "mutants", mutants.into_iter()));
     }
+    tallies.iter().for_each(judge);
 }

@@ -46,7 +46,7 @@ async fn orphans_and_staged_input_go() {
     let orphan = folder(&repo, TABLE).join("shard=x");
     std::fs::create_dir_all(&orphan).unwrap();
     std::fs::write(orphan.join("part-lost.parquet"), b"x").unwrap();
-    repo.lake.put_new(&layout::scan("r2", "0"), "scan".into()).await.unwrap();
+    repo.lake.put_new(&layout::scan("r2", "0"), "scan").await.unwrap();
 
     let patient = Upkeep { grace: GRACE, ..now(false) };
     let report = maintain(&repo.lake, &patient).await.unwrap();

@@ -191,7 +191,7 @@ impl ShardRows {
             let bytes = encoded.map_err(|e| DataFusionError::External(Box::new(e)))??;
             let size = bytes.len() as u64;
             // The worklist of an epoch is a function of its scan and base: a second planner of the run writes the same.
-            lake.put_new(&path, bytes.into()).await?;
+            lake.put_new(&path, bytes).await?;
             Ok((shard, size))
         })
     }

@@ -154,9 +154,15 @@ impl Scanner<'_> {
     }
 
     fn indentation(&mut self) -> Scan {
-        let (mut column, mut alternative) = (0, 0);
+        let (mut column, mut alternative, mut continued) = (0, 0, 0);
         loop {
             match self.peek() {
+                // The first line that goes on has the indentation, unless that is none.
+                b'\\' => {
+                    continued = if continued == 0 { column } else { continued };
+                    self.continuation()?;
+                    continue;
+                }
                 b' ' => (column, alternative) = (column + 1, alternative + 1),
                 b'\t' => (column, alternative) = ((column / 8 + 1) * 8, alternative + 1),
                 b'\x0c' => (column, alternative) = (0, 0),
@@ -164,8 +170,11 @@ impl Scanner<'_> {
             }
             self.at += 1;
         }
-        if matches!(self.peek(), b'#' | b'\n' | b'\\') || self.at == self.bytes.len() {
+        if matches!(self.peek(), b'#' | b'\n') || self.at == self.bytes.len() {
             return Ok(());
+        }
+        if continued > 0 {
+            (column, alternative) = (continued, continued);
         }
         let tabs = |scanner: &Self| {
             let start = scanner.text[..scanner.at].rfind('\n').map_or(0, |newline| newline + 1);
