@@ -247,6 +247,9 @@ impl Staged {
         for (place, path) in paths.iter().enumerate() {
             let table = self.table(path).await?;
             match table.get(*path) {
+                Some(Entry::Bytes { start, end, .. }) if start == end => {
+                    contents[place] = Some(FileContent::Bytes(Bytes::new()));
+                }
                 Some(Entry::Bytes { pack, start, end }) => {
                     wanted.entry(pack.clone()).or_default().push((place, *start..*end));
                 }
@@ -255,12 +258,15 @@ impl Staged {
                 None => return Err(io::Error::other(format!("no content of {path:?} was staged"))),
             }
         }
-        for (pack, places) in wanted {
-            let ranges: Vec<Range<u64>> = places.iter().map(|(_, range)| range.clone()).collect();
+        for (pack, mut places) in wanted {
+            places.sort_by_key(|(_, range)| range.start);
+            let spans = spans(places.iter().map(|(_, range)| range));
             let path = format!("{}/{pack}.pack", self.folder);
-            let read = self.lake.get_ranges(&path, &ranges).await.map_err(io::Error::other)?;
-            for ((place, _), bytes) in places.into_iter().zip(read) {
-                contents[place] = Some(FileContent::Bytes(bytes));
+            let read = self.lake.get_ranges(&path, &spans).await.map_err(io::Error::other)?;
+            for (place, range) in places {
+                let span = spans.partition_point(|span| span.start <= range.start) - 1;
+                let within = |at: u64| (at - spans[span].start) as usize;
+                contents[place] = Some(FileContent::Bytes(read[span].slice(within(range.start)..within(range.end))));
             }
         }
         Ok(contents.into_iter().map(|content| content.expect("every place was filled")).collect())
@@ -286,5 +292,33 @@ impl Staged {
 
     fn tables(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Table>>> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What ranges in order of their starts cover: those that touch are one.
+fn spans<'a>(ranges: impl Iterator<Item = &'a Range<u64>>) -> Vec<Range<u64>> {
+    let mut spans: Vec<Range<u64>> = vec![];
+    for range in ranges {
+        match spans.last_mut().filter(|span| range.start <= span.end) {
+            Some(span) => span.end = span.end.max(range.end),
+            None => spans.push(range.clone()),
+        }
+    }
+    spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_touch_are_read_at_once() {
+        let cover = |ranges: &[(u64, u64)]| {
+            let ranges: Vec<Range<u64>> = ranges.iter().map(|(start, end)| *start..*end).collect();
+            spans(ranges.iter())
+        };
+        assert_eq!(cover(&[(0, 3), (3, 3), (3, 7), (9, 12), (9, 10), (12, 12)]), [0..7, 9..12]);
+        assert_eq!(cover(&[(5, 5)]), [5..5]);
+        assert!(cover(&[]).is_empty());
     }
 }

@@ -26,6 +26,7 @@ pub use decode::{Decoded, decode, source_encoding};
 pub use literal::{MAX_DECIMAL_DIGITS, Quoted, push_bytes, push_float, push_imaginary, push_integer, push_string};
 pub use position::{DecodedLines, Locator, OffsetMap, Span};
 use refusal::Undecoded;
+pub(crate) use refusal::undefined_feature;
 use tree::Tree;
 pub use version::{UnknownVersion, Version};
 
@@ -136,6 +137,7 @@ impl<'a> PythonModule<'a> {
             return Some(refusal::of_parser(self.text(), self.tokens(), error));
         }
         refusal::newer_syntax(self.tokens(), self.tree.unsupported_syntax_errors(), self.version)
+            .or_else(|| refusal::unknown_feature(self.body(), self.version))
     }
 
     /// Why the file can't be decoded, although CPython before 3.14 accepts it: what is not UTF-8 is in comments, and U+FFFD

@@ -4,19 +4,7 @@ use ruff_python_ast::{Expr, Stmt, StmtImportFrom};
 use ruff_text_size::Ranged;
 
 use super::build::{Builder, Visit};
-
-const FEATURES: &[&str] = &[
-    "nested_scopes",
-    "generators",
-    "division",
-    "absolute_import",
-    "with_statement",
-    "print_function",
-    "unicode_literals",
-    "barry_as_FLUFL",
-    "generator_stop",
-    "annotations",
-];
+use crate::python::undefined_feature;
 
 /// Notes the features that are asked for where they can be: at the start of the file, behind its docstring.
 pub(super) fn visit(builder: &mut Builder<'_>) -> Visit {
@@ -78,15 +66,10 @@ fn is_string(statement: &Stmt) -> bool {
 fn features(builder: &mut Builder<'_>, import: &StmtImportFrom) -> Visit {
     for alias in &import.names {
         let name = alias.name.id.as_str();
-        if FEATURES.contains(&name) {
-            builder.text_annotations |= name == "annotations";
-            continue;
+        builder.text_annotations |= name == "annotations";
+        if let Some(message) = undefined_feature(name) {
+            return builder.refuse(message, import.range);
         }
-        let place = if builder.rules.early_checks { alias.range } else { import.range };
-        return match name {
-            "braces" => builder.refuse("not a chance", place),
-            name => builder.refuse(format!("future feature {name} is not defined"), place),
-        };
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod context;
+mod future;
 mod older;
 mod target;
 mod undecoded;
@@ -16,6 +17,8 @@ use ruff_text_size::{TextRange, TextSize};
 
 use self::arguments::comma_before;
 use self::context::{before_comment, forgotten_comma, furthest, legacy_statement, past_not};
+pub(crate) use self::future::undefined_feature;
+pub(super) use self::future::unknown_feature;
 pub(super) use self::older::newer_syntax;
 pub(super) use self::undecoded::{NOWHERE, Undecoded};
 pub(super) use self::words::of_parser;
