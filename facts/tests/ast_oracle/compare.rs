@@ -109,7 +109,7 @@ impl Tally {
         let error = rows(&tables, ("E", "ast_errors", &["error_type", "lineno", "col_offset", "message"])).pop();
         let refused = oracle.first().filter(|line| line.starts_with("E\t"));
         match (refused, error) {
-            (Some(expected), Some(found)) => self.refusal(name, expected, &found),
+            (Some(expected), Some(found)) => self.refusal(name, content, expected, &found),
             (Some(expected), None) => self.differ(name, expected, "accepted"),
             (None, Some(found)) => self.differ(name, "accepted", &found),
             (None, None) if version >= Version::Py311 => self.accepted(name, &tables, oracle),
@@ -117,7 +117,7 @@ impl Tally {
         }
     }
 
-    fn refusal(&mut self, name: &str, expected: &str, found: &str) {
+    fn refusal(&mut self, name: &str, content: &[u8], expected: &str, found: &str) {
         self.refusals.files += 1;
         // CPython gives no place to what it refuses before it reads.
         let placeless = matches!(expected.split('\t').nth(2), Some("None" | "0"));
@@ -128,7 +128,10 @@ impl Tally {
         self.refusals.same_column += usize::from(same >= 3);
         self.refusals.same_message += usize::from(same >= 4);
         if same < 4 {
-            self.other_refusals.push(format!("{same}\t{name}\n  CPython: {expected}\n  Lode:    {found}"));
+            let line = expected.split('\t').nth(2).and_then(|line| line.parse::<usize>().ok()?.checked_sub(1));
+            let line = line.and_then(|line| content.split(|byte| *byte == b'\n').nth(line)).unwrap_or_default();
+            let line = String::from_utf8_lossy(line);
+            self.other_refusals.push(format!("{same}\t{name}\n  CPython: {expected}\n  Lode:    {found}\n  {line}"));
         }
     }
 

@@ -41,7 +41,7 @@ impl Undecoded<'_> {
             let name = self.name(range.start().to_usize());
             let earlier = [string.map(|(start, _)| start), parser.map(TextRange::start)];
             let behind_another = earlier.into_iter().flatten().any(|start| start < name.start());
-            return Some(self.in_name(name, range.start(), behind_another));
+            return Some(self.in_name(name, behind_another));
         }
         let Some((start, refusal)) = string else { return Some((range, error)) };
         let prevails = if error.message.ends_with("was never closed") {
@@ -65,19 +65,31 @@ impl Undecoded<'_> {
 
     /// A name that can't be decoded. Behind another error it is met while CPython looks for more errors, and takes the
     /// place of that one as it is.
-    fn in_name(&self, name: TextRange, at: TextSize, behind_another: bool) -> Refusal {
+    fn in_name(&self, name: TextRange, behind_another: bool) -> Refusal {
         let message = fault(self.original(name)).map(|(_, message)| message).unwrap_or_default();
         if behind_another && self.version >= Version::Py310 {
             return (name, PythonError::new(NOWHERE, message, None));
         }
-        let last = self.text[name].char_indices().next_back().map_or(0, |(index, _)| index);
-        let last = name.start() + TextSize::new(last as u32);
-        let start = if self.version >= Version::Py313 { at } else { last };
+        let last = self.last_byte(name.end());
         let message = match self.version >= Version::Py310 {
             true => format!("{UNICODE_ERROR}{message}"),
             false => "invalid character in identifier".to_owned(),
         };
-        (TextRange::new(start, name.end()), PythonError::new("SyntaxError", message, None))
+        (TextRange::new(last, name.end()), PythonError::new("SyntaxError", message, None))
+    }
+
+    /// Where CPython sees the byte in front of a place. Of the bytes of the line as it lies in the file it makes a number
+    /// of characters before 3.13, and since then of bytes of the line with U+FFFD for what is not UTF-8
+    /// (`_PyPegen_byte_offset_to_character_offset`).
+    fn last_byte(&self, end: TextSize) -> TextSize {
+        let line = self.text[..end.to_usize()].rfind('\n').map_or(0, |newline| newline + 1);
+        let before = self.original(TextRange::new(TextSize::new(line as u32), end)).len().saturating_sub(1);
+        let mut characters = self.text[line..].char_indices();
+        let last = match self.version >= Version::Py313 {
+            true => characters.take_while(|(at, _)| *at <= before).last(),
+            false => characters.nth(before),
+        };
+        last.map_or(end, |(at, _)| TextSize::new((line + at) as u32))
     }
 
     /// The first string that can't be decoded: where its token begins, and the refusal.

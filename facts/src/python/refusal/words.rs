@@ -1,6 +1,6 @@
 //! The parser's errors in CPython's words.
 
-use ruff_python_ast::token::{TokenKind, Tokens};
+use ruff_python_ast::token::{Token, TokenKind, Tokens};
 use ruff_python_parser::{LexicalErrorType, ParseError, ParseErrorType};
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
@@ -35,6 +35,9 @@ pub(in crate::python) fn of_parser(text: &str, tokens: &Tokens, error: &ParseErr
         ParseErrorType::ExpectedToken { expected: TokenKind::Colon, found: TokenKind::Newline } => {
             syntax("expected ':'")
         }
+        ParseErrorType::ExpectedToken { expected: TokenKind::Colon, .. } if needs_colon(tokens, error.range()) => {
+            syntax("expected ':'")
+        }
         ParseErrorType::ExpectedToken { expected: TokenKind::Lpar, .. } => syntax("expected '('"),
         ParseErrorType::ExpectedToken { expected: TokenKind::Colon, found } if !starts_expression(*found) => {
             missing_value(tokens, error.range()).unwrap_or_else(|| syntax(GENERIC))
@@ -48,7 +51,9 @@ pub(in crate::python) fn of_parser(text: &str, tokens: &Tokens, error: &ParseErr
             syntax(&format!("'{name}' is an illegal expression for augmented assignment"))
         }
         ParseErrorType::InvalidDeleteTarget => syntax(&format!("cannot delete {}", target::name(text, error.range()))),
-        ParseErrorType::InvalidAnnotatedAssignmentTarget => syntax("illegal target for annotation"),
+        ParseErrorType::InvalidAnnotatedAssignmentTarget => {
+            unannotated(tokens, error.range()).unwrap_or_else(|| syntax("illegal target for annotation"))
+        }
         ParseErrorType::EmptyImportNames if !ends_line(tokens, error.range()) => syntax(GENERIC),
         ParseErrorType::EmptyImportNames => syntax(NO_NAMES),
         ParseErrorType::ParamAfterVarKeywordParam => syntax("arguments cannot follow var-keyword argument"),
@@ -91,12 +96,10 @@ pub(in crate::python) fn of_parser(text: &str, tokens: &Tokens, error: &ParseErr
                 constant @ ("True" | "False" | "None") => syntax(&format!("cannot assign to {constant}")),
                 _ => syntax("expression cannot contain assignment, perhaps you meant \"==\"?"),
             },
-            "Only single target (not list) can be annotated" => {
-                syntax("only single target (not list) can be annotated")
-            }
-            "Only single target (not tuple) can be annotated" => {
-                syntax("only single target (not tuple) can be annotated")
-            }
+            "Only single target (not list) can be annotated" => unannotated(tokens, error.range())
+                .unwrap_or_else(|| syntax("only single target (not list) can be annotated")),
+            "Only single target (not tuple) can be annotated" => unannotated(tokens, error.range())
+                .unwrap_or_else(|| syntax("only single target (not tuple) can be annotated")),
             message if message.starts_with("Expected") => syntax(GENERIC),
             message => syntax(message),
         },
@@ -109,6 +112,35 @@ fn ends_line(tokens: &Tokens, error: TextRange) -> bool {
     let at = tokens.partition_point(|token| token.start() < error.start());
     let next = tokens[at..].iter().find(|token| !token.kind().is_trivia());
     next.is_none_or(|token| matches!(token.kind(), TokenKind::Newline | TokenKind::EndOfFile))
+}
+
+/// Whether an error is in the header of a definition or of a clause that has nothing but a colon: CPython's grammar insists
+/// on that one (`&&':'`).
+fn needs_colon(tokens: &Tokens, error: TextRange) -> bool {
+    use TokenKind as T;
+    let at = tokens.partition_point(|token| token.start() < error.start());
+    let starts = |kind| matches!(kind, T::Newline | T::Indent | T::Dedent);
+    let line = tokens[..at].iter().rposition(|token| starts(token.kind())).map_or(0, |before| before + 1);
+    let mut header = tokens[line..at].iter().map(Token::kind).filter(|kind| !kind.is_trivia());
+    let insists = match header.next() {
+        Some(T::Def) => true,
+        Some(T::Async) => header.next() == Some(T::Def),
+        Some(T::Else | T::Try | T::Finally) => header.next().is_none(),
+        _ => false,
+    };
+    insists && enclosing_bracket(tokens, error.start()).is_none()
+}
+
+/// The colon behind what can't be annotated, where no annotation follows: CPython comes no further then.
+fn unannotated(tokens: &Tokens, target: TextRange) -> Option<Refusal> {
+    use TokenKind as T;
+    let behind = &tokens[tokens.partition_point(|token| token.start() < target.end())..];
+    let mut behind = behind.iter().filter(|token| !token.kind().is_trivia());
+    let colon = behind.find(|token| token.kind() == T::Colon)?;
+    let next = behind.next().map_or(T::EndOfFile, Token::kind);
+    let annotates = starts_expression(next)
+        || matches!(next, T::Lpar | T::Lsqb | T::Lbrace | T::Minus | T::Plus | T::Await | T::TStringStart);
+    (!annotates).then(|| (colon.range(), PythonError::new("SyntaxError", GENERIC, None)))
 }
 
 /// A dictionary's key without a value: CPython points at the key's last byte.
