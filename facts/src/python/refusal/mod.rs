@@ -16,7 +16,7 @@ use ruff_python_ast::token::Tokens;
 use ruff_text_size::{TextRange, TextSize};
 
 use self::arguments::comma_before;
-use self::context::{before_comment, forgotten_comma, furthest, legacy_statement, past_not};
+use self::context::{before_comment, forgotten_comma, furthest, key_alone, legacy_statement, past_not};
 pub(crate) use self::future::undefined_feature;
 pub(super) use self::future::unknown_feature;
 pub(super) use self::older::newer_syntax;
@@ -66,6 +66,9 @@ pub(super) fn verdict(
         if let Some((start, name)) = legacy_statement(text, tokens, range) {
             return found(start, &format!("Missing parentheses in call to '{name}'. Did you mean {name}(...)?"));
         }
+        if let Some(start) = key_alone(tokens, range) {
+            return found(start, KEY_ALONE);
+        }
         if let Some(start) = forgotten_comma(tokens, range) {
             return found(start, "invalid syntax. Perhaps you forgot a comma?");
         }
@@ -95,6 +98,9 @@ const MISSING_BLOCK: &str = "expected an indented block";
 
 /// What it says of `f(**a, *b)`.
 const UNPACKING_ORDER: &str = "iterable argument unpacking follows keyword argument unpacking";
+
+/// What it says of a key without a value.
+const KEY_ALONE: &str = "':' expected after dictionary key";
 
 /// What it says of `import` alone.
 const NO_NAMES: &str = "Expected one or more names after 'import'";

@@ -75,7 +75,7 @@ impl Undecoded<'_> {
             true => format!("{UNICODE_ERROR}{message}"),
             false => "invalid character in identifier".to_owned(),
         };
-        (TextRange::new(last, name.end()), PythonError::new("SyntaxError", message, None))
+        (TextRange::new(last, name.end().max(last)), PythonError::new("SyntaxError", message, None))
     }
 
     /// Where CPython sees the byte in front of a place. Of the bytes of the line as it lies in the file it makes a number
@@ -174,4 +174,20 @@ fn newlines(bytes: &[u8]) -> Vec<u8> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::python::PythonModule;
+
+    #[test]
+    fn a_place_that_is_counted_past_the_line_is_a_place() {
+        for version in [Version::Py38, Version::Py311, Version::Py312, Version::Py313] {
+            for source in [&b"\xc3\xa9 = '\xc3\xa9' + \xc3\xa9\xff"[..], b"x = '\xc3\xa9\xc3\xa9\xc3\xa9'; a\xff\xff"] {
+                let error = PythonModule::parse(source, version).err().unwrap();
+                assert_eq!(error.error_type, "SyntaxError", "{}", error.message);
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use super::arguments::past_arguments;
 use super::context::{enclosing_bracket, starts_expression};
-use super::{GENERIC, NO_NAMES, Refusal, UNEXPECTED_INDENT, UNPACKING_ORDER, target};
+use super::{GENERIC, KEY_ALONE, NO_NAMES, Refusal, UNEXPECTED_INDENT, UNPACKING_ORDER, target};
 use crate::python::PythonError;
 
 /// A parser's error in CPython's words where it is the same rule.
@@ -149,8 +149,7 @@ fn missing_value(tokens: &Tokens, error: TextRange) -> Option<Refusal> {
     let before = tokens.partition_point(|token| token.start() < error.start());
     let key = tokens[..before].iter().rev().find(|token| !token.kind().is_trivia())?;
     let range = TextRange::new(key.end() - TextSize::new(1), error.end());
-    let message = "':' expected after dictionary key";
-    (tokens[bracket].kind() == TokenKind::Lbrace).then(|| (range, PythonError::new("SyntaxError", message, None)))
+    (tokens[bracket].kind() == TokenKind::Lbrace).then(|| (range, PythonError::new("SyntaxError", KEY_ALONE, None)))
 }
 
 /// A dedent has no column of its own; the one of the cursor counts from 1.
