@@ -318,7 +318,7 @@ mod tests {
             spans(ranges.iter())
         };
         assert_eq!(cover(&[(0, 3), (3, 3), (3, 7), (9, 12), (9, 10), (12, 12)]), [0..7, 9..12]);
-        assert_eq!(cover(&[(5, 5)]), [5..5]);
+        assert_eq!(cover(&[(0, 3), (5, 5)]), [0..3, 5..5]);
         assert!(cover(&[]).is_empty());
     }
 }
