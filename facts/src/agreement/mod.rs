@@ -13,12 +13,11 @@ mod witness;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 
 pub use align::{Kind, Reason, Sighting, align};
 
 use crate::ast::AstSession;
-use crate::bytecode::{BytecodeSession, Compiled};
+use crate::bytecode::{BytecodeSession, Compiled, Interpreter};
 use crate::catalog::Dataset;
 use crate::columns::Table;
 use crate::cst::CstSession;
@@ -75,20 +74,6 @@ struct View<'l> {
     right: Seen,
 }
 
-/// A text for the life of the process, as a vocabulary asks: one copy, however many sessions there are.
-fn kept(text: &str) -> &'static str {
-    static KEPT: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    match kept.get(text) {
-        Some(known) => known,
-        None => {
-            let text = &*Box::leak(text.to_owned().into_boxed_str());
-            kept.insert(text);
-            text
-        }
-    }
-}
-
 /// The lane at work.
 pub struct AgreementSession {
     options: Options,
@@ -106,7 +91,7 @@ pub struct AgreementSession {
 impl AgreementSession {
     /// With these options.
     pub fn new(options: &Options) -> Self {
-        let versions = options.interpreters.iter().map(|python| kept(&python.version));
+        let versions = options.interpreters.iter().map(Interpreter::kept_version);
         Self {
             options: options.clone(),
             versions: versions.collect(),

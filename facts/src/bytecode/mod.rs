@@ -18,6 +18,9 @@ mod rows;
 mod sink;
 mod tables;
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use serde::{Deserialize, Serialize};
 
 pub use error::BytecodeError;
@@ -71,6 +74,20 @@ impl Interpreter {
     /// The table of its bytecode, if there is one.
     pub fn opcodes(&self) -> Option<&'static Opcodes> {
         Opcodes::all().iter().find(|table| table.magic == self.magic)
+    }
+
+    /// Its version for the life of the process, as a vocabulary asks: one copy, however many sessions there are.
+    pub(crate) fn kept_version(&self) -> &'static str {
+        static KEPT: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        match kept.get(self.version.as_str()) {
+            Some(known) => known,
+            None => {
+                let version = &*Box::leak(self.version.clone().into_boxed_str());
+                kept.insert(version);
+                version
+            }
+        }
     }
 }
 
@@ -157,9 +174,8 @@ impl Tables {
 impl BytecodeSession {
     /// With these options.
     pub fn new(options: &Options) -> Self {
-        // A vocabulary is made of static text; versions are few and stay for the life of a worker.
-        let version = |python: &Interpreter| -> &'static str { Box::leak(python.version.clone().into_boxed_str()) };
-        let interpreters = options.interpreters.iter().map(|python| (version(python), python.opcodes())).collect();
+        let interpreters =
+            options.interpreters.iter().map(|python| (python.kept_version(), python.opcodes())).collect();
         Self { interpreters, tables: Tables::default(), scratch: rows::Scratch::default() }
     }
 }
