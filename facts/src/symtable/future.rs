@@ -15,9 +15,7 @@ pub(super) fn visit(builder: &mut Builder<'_>) -> Visit {
     let mut body = module.body();
     // Line of the first statement that ends the start of the file, where its rest still counts.
     let mut over = None;
-    if !builder.rules.future_by_line
-        && let Some((_, rest)) = body.split_first().filter(|(first, _)| is_string(first))
-    {
+    if let Some((_, rest)) = body.split_first().filter(|(first, _)| is_string(first)) {
         body = rest;
     }
     for statement in body {
@@ -34,7 +32,6 @@ pub(super) fn visit(builder: &mut Builder<'_>) -> Visit {
                 builder.future_end = Some(import.range.end());
             }
             _ if !builder.rules.future_by_line => break,
-            statement if over.is_none() && is_string(statement) => {}
             _ => over = over.or_else(|| Some(line())),
         }
     }
