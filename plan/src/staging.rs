@@ -263,6 +263,9 @@ impl Staged {
             let spans = spans(places.iter().map(|(_, range)| range));
             let path = format!("{}/{pack}.pack", self.folder);
             let read = self.lake.get_ranges(&path, &spans).await.map_err(io::Error::other)?;
+            if read.iter().zip(&spans).any(|(bytes, span)| bytes.len() as u64 != span.end - span.start) {
+                return Err(io::Error::other(format!("{path} is shorter than its table says")));
+            }
             for (place, range) in places {
                 let span = spans.partition_point(|span| span.start <= range.start) - 1;
                 let within = |at: u64| (at - spans[span].start) as usize;

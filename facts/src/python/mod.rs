@@ -26,7 +26,7 @@ pub use decode::{Decoded, decode, source_encoding};
 pub use literal::{MAX_DECIMAL_DIGITS, Quoted, push_bytes, push_float, push_imaginary, push_integer, push_string};
 pub use position::{DecodedLines, Locator, OffsetMap, Span};
 use refusal::Undecoded;
-pub(crate) use refusal::undefined_feature;
+pub(crate) use refusal::{behind_docstring, undefined_feature};
 use tree::Tree;
 pub use version::{UnknownVersion, Version};
 

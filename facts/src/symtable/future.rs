@@ -1,10 +1,10 @@
 //! `from __future__ import …`, as CPython's `future.c` reads it before the symbol table is built.
 
-use ruff_python_ast::{Expr, Stmt, StmtImportFrom};
+use ruff_python_ast::{Stmt, StmtImportFrom};
 use ruff_text_size::Ranged;
 
 use super::build::{Builder, Visit};
-use crate::python::undefined_feature;
+use crate::python::{behind_docstring, undefined_feature};
 
 /// Notes the features that are asked for where they can be: at the start of the file, behind its docstring.
 pub(super) fn visit(builder: &mut Builder<'_>) -> Visit {
@@ -12,13 +12,9 @@ pub(super) fn visit(builder: &mut Builder<'_>) -> Visit {
         return Ok(());
     }
     let module = builder.module;
-    let mut body = module.body();
     // Line of the first statement that ends the start of the file, where its rest still counts.
     let mut over = None;
-    if let Some((_, rest)) = body.split_first().filter(|(first, _)| is_string(first)) {
-        body = rest;
-    }
-    for statement in body {
+    for statement in behind_docstring(module.body()) {
         let line = || module.locator().span(statement.range()).lineno;
         if over.is_some_and(|over| line() > over) {
             break;
@@ -54,10 +50,6 @@ fn late(builder: &mut Builder<'_>, import: &StmtImportFrom) -> Visit {
 fn is_future(builder: &Builder<'_>, import: &StmtImportFrom) -> bool {
     import.module.as_ref().is_some_and(|module| module.id == "__future__")
         && (import.level == 0 || builder.rules.future_relative)
-}
-
-fn is_string(statement: &Stmt) -> bool {
-    matches!(statement, Stmt::Expr(x) if matches!(*x.value, Expr::StringLiteral(_)))
 }
 
 fn features(builder: &mut Builder<'_>, import: &StmtImportFrom) -> Visit {

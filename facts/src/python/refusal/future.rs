@@ -31,8 +31,7 @@ pub(in crate::python) fn unknown_feature(body: &[Stmt], version: Version) -> Opt
     if version < Version::Py314 {
         return None;
     }
-    let body = body.split_first().filter(|(first, _)| is_string(first)).map_or(body, |(_, rest)| rest);
-    let imports = body.iter().map_while(|statement| match statement {
+    let imports = behind_docstring(body).iter().map_while(|statement| match statement {
         Stmt::ImportFrom(import) if is_future(import) => Some(import),
         _ => None,
     });
@@ -42,8 +41,12 @@ pub(in crate::python) fn unknown_feature(body: &[Stmt], version: Version) -> Opt
     })
 }
 
-fn is_string(statement: &Stmt) -> bool {
-    matches!(statement, Stmt::Expr(x) if matches!(*x.value, Expr::StringLiteral(_)))
+/// A module's statements behind its docstring: where future imports can begin.
+pub(crate) fn behind_docstring(body: &[Stmt]) -> &[Stmt] {
+    match body {
+        [Stmt::Expr(first), rest @ ..] if matches!(*first.value, Expr::StringLiteral(_)) => rest,
+        _ => body,
+    }
 }
 
 fn is_future(import: &StmtImportFrom) -> bool {

@@ -17,8 +17,8 @@ use ruff_text_size::{TextRange, TextSize};
 
 use self::arguments::comma_before;
 use self::context::{before_comment, forgotten_comma, furthest, key_alone, legacy_statement, past_not};
-pub(crate) use self::future::undefined_feature;
 pub(super) use self::future::unknown_feature;
+pub(crate) use self::future::{behind_docstring, undefined_feature};
 pub(super) use self::older::newer_syntax;
 pub(super) use self::undecoded::{NOWHERE, Undecoded};
 pub(super) use self::words::of_parser;
