@@ -11,39 +11,56 @@ import sys
 import time
 
 
+def line_starts(content):
+    """Offsets of the first byte of each line, of content in UTF-8."""
+    starts, at = [0], 0
+    for line in content.splitlines(keepends=True):
+        at += len(line)
+        starts.append(at)
+    return starts
+
+
 def ast_rows(content, path, root):
-    """A row a node: what `ast_nodes` has."""
+    """A row a node with the columns of `ast_nodes`."""
     import ast
 
+    starts = line_starts(content)
     rows, todo = [], [(ast.parse(content, type_comments=True), None, None, None)]
     while todo:
         node, parent, field, index = todo.pop()
         ordinal = len(rows)
-        name = value = None
+        name = value = value_type = ctx = op = None
         inner = []
         for child_field in node._fields:
             child = getattr(node, child_field, None)
             if isinstance(child, ast.AST):
-                if isinstance(child, (ast.expr_context, ast.operator, ast.unaryop, ast.boolop)):
-                    value = type(child).__name__
+                if isinstance(child, ast.expr_context):
+                    ctx = type(child).__name__
+                elif isinstance(child, (ast.operator, ast.unaryop, ast.boolop)):
+                    op = type(child).__name__
                 else:
                     inner.append((child, ordinal, child_field, None))
             elif isinstance(child, list):
                 for i, item in enumerate(child):
                     if isinstance(item, ast.cmpop):
-                        value = type(item).__name__
+                        value = f"{value} {type(item).__name__}" if value else type(item).__name__
                     elif isinstance(item, ast.AST):
                         inner.append((item, ordinal, child_field, i))
+            elif child_field == "value" and isinstance(node, ast.Constant):
+                value, value_type = str(child), type(child).__name__
             elif isinstance(child, str):
                 name = child
             elif child is not None:
                 value = str(child)
         todo.extend(reversed(inner))
-        get = getattr
-        rows.append((
-            ordinal, parent, type(node).__name__, field, index, name, value, get(node, "lineno", None),
-            get(node, "col_offset", None), get(node, "end_lineno", None), get(node, "end_col_offset", None),
-        ))
+        end_lineno = getattr(node, "end_lineno", None)
+        if end_lineno is None:
+            place = (None, None, None, None, None, None)
+        else:
+            lineno, column, end_column = node.lineno, node.col_offset, node.end_col_offset
+            bstart, bend = starts[lineno - 1] + column, starts[end_lineno - 1] + end_column
+            place = (bstart, bend, lineno, column, end_lineno, end_column)
+        rows.append((ordinal, parent, type(node).__name__, field, index, name, value, value_type, ctx, op, *place))
     return len(rows)
 
 
@@ -74,24 +91,40 @@ def symtable_rows(content, path, root):
     return rows
 
 
+LATER = ("line_number", "start_offset", "end_offset", "label", "jump_target", "cache_info")
+LISTS = ("co_names", "co_varnames", "co_freevars", "co_cellvars")
+UNITS = (
+    "co_filename", "co_name", "co_firstlineno", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_nlocals",
+    "co_stacksize", "co_flags", *LISTS,
+)
+
+
 def dis_rows(content, path, root):
-    """A row an instruction, a range of lines, an entry of the exception table, a constant: what `bytecode_*` has."""
+    """A row a code object, an instruction, a range of lines, an entry of the exception table and a constant, with those
+    columns of `bytecode_*` that the interpreter has."""
     import dis
 
+    later = [name for name in LATER if hasattr(dis.Instruction, name)]
+    starts = line_starts(content)
     rows, todo = [], [compile(content, "f", "exec", dont_inherit=True)]
     while todo:
         code = todo.pop()
-        for i in dis.get_instructions(code):
+        rows.append([getattr(code, name) for name in UNITS])
+        for index, i in enumerate(dis.get_instructions(code)):
+            line, end_line, column, end_column = getattr(i, "positions", None) or (None, None, None, None)
+            bstart = bend = None
+            if column is not None and end_column is not None:
+                bstart, bend = starts[line - 1] + column, starts[end_line - 1] + end_column
             rows.append((
-                i.opname, i.opcode, i.arg, i.argval, i.argrepr, i.offset, i.starts_line, i.is_jump_target,
-                *(getattr(i, "positions", None) or ()),
+                index, i.opname, i.opcode, i.arg, i.argval, i.argrepr, i.offset, i.starts_line, i.is_jump_target,
+                *[getattr(i, name) for name in later], line, end_line, column, end_column, bstart, bend,
             ))
         if hasattr(code, "co_lines"):
             rows.extend(code.co_lines())
         if hasattr(dis, "_parse_exception_table"):
             rows.extend(dis._parse_exception_table(code))
-        for value in code.co_consts:
-            rows.append((type(value).__name__, repr(value)))
+        for index, value in enumerate(code.co_consts):
+            rows.append((index, type(value).__name__, repr(value)))
             if hasattr(value, "co_code"):
                 todo.append(value)
     return len(rows)

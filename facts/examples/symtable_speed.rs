@@ -16,6 +16,10 @@ use lode_facts::options::Options;
 use lode_facts::source::Source;
 use lode_facts::symtable::SymtableSession;
 
+/// As in every program of Lode.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const RUNS: usize = 3;
 /// Facts that are kept before they become batches, as a worker does.
 const GROUP_BYTES: usize = 32 << 20;

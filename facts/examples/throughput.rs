@@ -15,6 +15,10 @@ use lode_facts::lane::LaneId;
 use lode_facts::language::Language;
 use lode_facts::options::{Limits, Options};
 
+/// As in every program of Lode.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Facts that are kept before they become batches, as a worker does.
 const GROUP_BYTES: usize = 32 << 20;
 

@@ -5,6 +5,7 @@
 //! its rows' hashes: it does not depend on batches, shards or encodings, and a lost, doubled or changed row moves it.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type};
 use arrow::error::ArrowError;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -58,7 +59,15 @@ pub fn rows_hash(hashes: &[u64]) -> i64 {
     hashes.iter().fold(0u64, |sum, hash| sum.wrapping_add(*hash)) as i64
 }
 
+/// All ones where a row has a value, zero where it has none.
+fn masks(nulls: &NullBuffer) -> impl Iterator<Item = u64> {
+    nulls.iter().map(|valid| u64::from(valid).wrapping_neg())
+}
+
 fn add_column(hashes: &mut [u64], column: &ArrayRef, salt: u64) -> Result<(), ArrowError> {
+    if column.null_count() == column.len() {
+        return Ok(());
+    }
     macro_rules! values {
         ($array:expr, $value:expr) => {{
             let array = $array;
@@ -69,15 +78,16 @@ fn add_column(hashes: &mut [u64], column: &ArrayRef, salt: u64) -> Result<(), Ar
             }
         }};
     }
+    // Which rows are null can't be foreseen: these loops have no branch for it.
     macro_rules! integers {
         ($ty:ty) => {{
             let array = column.as_primitive::<$ty>();
-            if array.null_count() == 0 {
-                for (hash, value) in hashes.iter_mut().zip(array.values()) {
-                    *hash = hash.wrapping_add(mix(*value as u64, salt));
-                }
-            } else {
-                values!(array, |value| value as u64)
+            let rows = hashes.iter_mut().zip(array.values());
+            match array.nulls() {
+                None => rows.for_each(|(hash, value)| *hash = hash.wrapping_add(mix(*value as u64, salt))),
+                Some(nulls) => rows.zip(masks(nulls)).for_each(|((hash, value), mask)| {
+                    *hash = hash.wrapping_add(mix(*value as u64, salt) & mask);
+                }),
             }
         }};
     }
@@ -99,11 +109,14 @@ fn add_column(hashes: &mut [u64], column: &ArrayRef, salt: u64) -> Result<(), Ar
                     let array = column.as_dictionary::<$ty>();
                     let mut of_value = vec![0u64; array.values().len()];
                     add_column(&mut of_value, array.values(), salt)?;
-                    let keys = array.keys();
-                    for (row, hash) in hashes.iter_mut().enumerate() {
-                        if keys.is_valid(row) {
-                            *hash = hash.wrapping_add(of_value[keys.value(row) as usize]);
-                        }
+                    let rows = hashes.iter_mut().zip(array.keys().values());
+                    match array.keys().nulls() {
+                        None => rows.for_each(|(hash, key)| *hash = hash.wrapping_add(of_value[*key as usize])),
+                        // A null's key may be any.
+                        Some(nulls) => rows.zip(masks(nulls)).for_each(|((hash, key), mask)| {
+                            let of_value = of_value.get(*key as usize).copied().unwrap_or_default();
+                            *hash = hash.wrapping_add(of_value & mask);
+                        }),
                     }
                 }};
             }

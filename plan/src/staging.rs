@@ -314,6 +314,27 @@ fn spans<'a>(ranges: impl Iterator<Item = &'a Range<u64>>) -> Vec<Range<u64>> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_pack_that_is_too_short_is_an_error() {
+        let home = tempfile::tempdir().unwrap();
+        let location = home.path().to_str().unwrap();
+        let lake = Lake::open_or_create(location).await.unwrap();
+        let bytes = |start, end| Entry::Bytes { pack: "p".into(), start, end };
+        let table = Table::from([("a.py".into(), bytes(0, 4)), ("b.py".into(), bytes(4, 9))]);
+        lake.put_new("content/p.pack", PutPayload::from_static(b"12345678")).await.unwrap();
+        lake.put_new_json("content/p.json", &table).await.unwrap();
+        lake.put_new_json("content/index.json", &Index::from([("a.py".into(), "p".into())])).await.unwrap();
+        let staged = Staged::open(location, "content").await.unwrap();
+        let read = staged.read(&["a.py"]).await.unwrap();
+        assert!(matches!(&read[..], [FileContent::Bytes(bytes)] if bytes == "1234"));
+        for wanted in [&["b.py"][..], &["a.py", "b.py"]] {
+            let error = staged.read(wanted).await.unwrap_err().to_string();
+            assert!(error.contains("content/p.pack"), "{error}");
+        }
+        let error = staged.read(&["0.py"]).await.unwrap_err().to_string();
+        assert_eq!(error, "no content of \"0.py\" was staged");
+    }
+
     #[test]
     fn ranges_that_touch_are_read_at_once() {
         let cover = |ranges: &[(u64, u64)]| {

@@ -4,10 +4,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, PrimitiveArray};
-use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowNativeType, ArrowPrimitiveType, Int32Type, Int64Type};
 
-use super::{Values, renew};
+use super::{Values, packed, renew};
 use crate::catalog::ColumnType;
 
 /// An integer that columns are made of.
@@ -84,6 +84,6 @@ impl Values for Flags {
         self.0.len()
     }
     fn finish(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
-        Arc::new(BooleanArray::new(BooleanBuffer::from(renew(&mut self.0)), nulls))
+        Arc::new(BooleanArray::new(packed(&mut self.0), nulls))
     }
 }

@@ -184,9 +184,30 @@ impl Validity {
     }
 
     fn finish(&mut self) -> Option<NullBuffer> {
-        let valid = renew(&mut self.0);
-        valid.contains(&false).then(|| NullBuffer::new(BooleanBuffer::from(valid)))
+        let nulls = NullBuffer::new(packed(&mut self.0));
+        (nulls.null_count() > 0).then_some(nulls)
     }
+}
+
+/// Takes booleans out as bits.
+fn packed(flags: &mut Vec<bool>) -> BooleanBuffer {
+    /// Times eight bytes of 0 or 1 it has their lowest bits in its highest byte, the first byte's at the bottom.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let byte = |eight: &[bool]| {
+        let mut bytes = [0; 8];
+        bytes.iter_mut().zip(eight).for_each(|(byte, flag)| *byte = u8::from(*flag));
+        (u64::from_le_bytes(bytes).wrapping_mul(GATHER) >> 56) as u8
+    };
+    let (eights, rest) = flags.as_chunks::<8>();
+    let mut bits = Vec::with_capacity(flags.len().div_ceil(8));
+    bits.extend(eights.iter().map(|eight| byte(eight)));
+    if !rest.is_empty() {
+        bits.push(byte(rest));
+    }
+    let packed = BooleanBuffer::new(bits.into(), 0, flags.len());
+    flags.clear();
+    flags.shrink_to(ROOM);
+    packed
 }
 
 /// Most values that room is made for in advance.

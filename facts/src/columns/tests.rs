@@ -65,3 +65,16 @@ fn a_word_is_kept_once_and_nulls_and_lost_rows_leave_no_trace() {
     let next = name.finish();
     assert_eq!(next.as_dictionary::<arrow::datatypes::UInt32Type>().values().len(), 1);
 }
+
+#[test]
+fn booleans_become_the_bits_that_arrow_makes_of_them() {
+    for length in 0..40 {
+        for pattern in 0u64..64 {
+            let flags: Vec<bool> =
+                (0..length).map(|at| pattern.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> at & 1 == 1).collect();
+            let mut taken = flags.clone();
+            assert_eq!(packed(&mut taken), BooleanBuffer::from(flags.as_slice()), "{flags:?}");
+            assert!(taken.is_empty());
+        }
+    }
+}

@@ -6,6 +6,7 @@
 mod defs;
 mod docs;
 mod grammars;
+mod heap;
 mod imports;
 mod rows;
 mod rules;
@@ -81,6 +82,7 @@ pub struct TsSession {
 impl TsSession {
     /// With these options.
     pub fn new(options: &Options) -> Self {
+        heap::take_over();
         Self {
             max_text_bytes: options.max_text_bytes,
             max_docstring_bytes: options.max_docstring_bytes,
