@@ -114,6 +114,9 @@ pub struct Role {
     pub wrapper: bool,
 }
 
+/// The number of nodes of text that the parser could not use.
+pub const ERROR: u16 = u16::MAX;
+
 /// A grammar ready for use.
 pub struct Grammar {
     /// What it is.
@@ -126,6 +129,8 @@ pub struct Grammar {
     calls: Vec<CallRule>,
     imports: Vec<Import>,
     kinds: Vec<&'static str>,
+    /// Whether the grammar names the nodes of a kind.
+    named: Vec<bool>,
     fields: Vec<&'static str>,
     roles: Vec<Role>,
 }
@@ -144,6 +149,7 @@ impl Grammar {
             calls: vec![],
             imports: spec.rules.imports.to_vec(),
             kinds,
+            named: (0..count).map(|id| language.node_kind_is_named(id)).collect(),
             fields: fields.collect(),
             roles: vec![Role::default(); count as usize],
             language,
@@ -213,7 +219,7 @@ impl Grammar {
     /// A kind can have several numbers.
     fn mark(&mut self, kind: &str, set: impl Fn(&mut Role)) {
         for id in 0..self.kinds.len() {
-            if self.kinds[id] == kind && self.language.node_kind_is_named(id as u16) {
+            if self.kinds[id] == kind && self.named[id] {
                 self.roles[id].any = true;
                 set(&mut self.roles[id]);
             }
@@ -230,6 +236,12 @@ impl Grammar {
     #[inline]
     pub fn kind(&self, id: u16) -> &'static str {
         self.kinds.get(id as usize).copied().unwrap_or("ERROR")
+    }
+
+    /// Whether the grammar names nodes of a kind; `ERROR` is always named.
+    #[inline]
+    pub fn is_named(&self, id: u16) -> bool {
+        self.named.get(id as usize).copied().unwrap_or(id == ERROR)
     }
 
     /// Name of a field.

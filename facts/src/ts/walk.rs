@@ -4,7 +4,7 @@ use tree_sitter::{Node, Tree, TreeCursor};
 
 use super::defs::{Around, Named, base_type, bytes};
 use super::docs::{Owner, Pending, Run};
-use super::grammars::{FieldId, Grammar, Role};
+use super::grammars::{ERROR, FieldId, Grammar, Role};
 use super::imports::Importer;
 use super::rules::{DocComments, Docs, ScopeKind};
 use super::tables::{Calls, Defs, Docstrings, Errors, Imports, Missing, Nodes, Span, Stats};
@@ -87,14 +87,15 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// Every question to the parser is a call, and there are very many nodes: in a tree without errors three need none.
     #[inline]
-    fn of(node: &Node<'_>) -> Self {
+    fn of(node: &Node<'_>, kind: u16, grammar: &Grammar, clean: bool) -> Self {
         Self {
-            named: node.is_named(),
-            error: node.is_error(),
-            missing: node.is_missing(),
+            named: grammar.is_named(kind),
+            error: kind == ERROR,
+            missing: !clean && node.is_missing(),
             extra: node.is_extra(),
-            holds_error: node.has_error(),
+            holds_error: !clean && node.has_error(),
         }
     }
 }
@@ -152,6 +153,8 @@ pub struct Walk<'s, 't> {
     pub(super) comments: Option<&'static DocComments>,
     /// Documentation that the node just visited hands on to its children.
     handed: Option<Run>,
+    /// Whether there is no error in the tree.
+    clean: bool,
     pub(super) counts: Counts,
 }
 
@@ -189,6 +192,7 @@ impl<'s, 't> Walk<'s, 't> {
             frames: vec![],
             comments,
             handed: None,
+            clean: !tree.root_node().has_error(),
             counts: Counts::default(),
         };
         walk.visit_all(tree);
@@ -240,7 +244,7 @@ impl<'s, 't> Walk<'s, 't> {
         let parent = self.frames.last().map(|f| f.ordinal);
         let place = Place { ordinal: self.counts.nodes, parent, span: Span::of(&node) };
         let kind = node.kind_id();
-        let flags = Flags::of(&node);
+        let flags = Flags::of(&node, kind, self.grammar, self.clean);
         self.counts.named += i32::from(flags.named);
         self.counts.errors += i32::from(flags.error);
         self.counts.missing += i32::from(flags.missing);
