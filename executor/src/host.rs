@@ -172,7 +172,9 @@ fn load(content: Result<Content, LaneStatus>, limit: u64) -> FileContent {
     let bytes = match content {
         Ok(Content::Bytes(bytes)) => bytes,
         Ok(Content::File(file)) => {
-            let mut bytes = vec![];
+            // The file may grow while it is read.
+            let size = file.metadata().map_or(0, |metadata| metadata.len());
+            let mut bytes = Vec::with_capacity(size.min(limit) as usize + 1);
             match file.take(limit.saturating_add(1)).read_to_end(&mut bytes) {
                 Ok(_) => bytes.into(),
                 Err(error) => return FileContent::Refused(unread(&error)),
