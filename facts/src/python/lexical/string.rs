@@ -1,6 +1,6 @@
 //! Strings, and the fields of f-strings and t-strings.
 
-use super::{Bracket, Found, Scan, Scanner};
+use super::{Bracket, Found, Kind, Scan, Scanner};
 use crate::python::Version;
 
 /// An f-string or t-string around the place at hand.
@@ -9,6 +9,8 @@ pub(super) struct Interpolated {
     pub(super) quote: u8,
     pub(super) triple: bool,
     pub(super) raw: bool,
+    /// Whether it is a t-string.
+    pub(super) template: bool,
     /// How many brackets were open before it.
     pub(super) outer: usize,
     /// How many brackets are open in each field around, its brace included, and whether its specification has begun.
@@ -38,7 +40,9 @@ impl Scanner<'_> {
         self.at += if triple { 3 } else { 1 };
         if self.version >= Version::Py312 && prefix.contains(['f', 't']) {
             let (outer, raw) = (self.brackets.len(), prefix.contains('r'));
-            self.strings.push(Interpolated { start, quote, triple, raw, outer, fields: vec![] });
+            let template = prefix.contains('t');
+            self.strings.push(Interpolated { start, quote, triple, raw, template, outer, fields: vec![] });
+            self.push(if template { Kind::TSTRING_START } else { Kind::FSTRING_START }, start);
             return Ok(());
         }
         let mut escaped_quote = false;
@@ -51,6 +55,7 @@ impl Scanner<'_> {
                 b'\n' if !triple => break,
                 byte if byte == quote && (!triple || self.bytes[self.at..].starts_with(&[quote; 3])) => {
                     self.at += if triple { 3 } else { 1 };
+                    self.push(Kind::STRING, start);
                     return Ok(());
                 }
                 _ => self.at += 1,
@@ -83,13 +88,25 @@ impl Scanner<'_> {
         Found::new(start, start + 1, message)
     }
 
+    /// Ends the stretch of literal text that began last, `kept` bytes behind the place at hand.
+    fn literal(&mut self, template: bool, kept: usize, even_empty: bool) {
+        let start = self.literal.take().unwrap_or(self.at);
+        if even_empty || self.at + kept > start {
+            self.at += kept;
+            self.push(if template { Kind::TSTRING_MIDDLE } else { Kind::FSTRING_MIDDLE }, start);
+            self.at -= kept;
+        }
+    }
+
     /// Literal text of an f-string, up to what ends it.
     pub(super) fn interpolated_text(&mut self) -> Scan {
         let open = self.brackets.len();
         let Some(string) = self.strings.last_mut() else { return Ok(()) };
         let specification = !string.fields.is_empty();
         let (start, quote, triple, raw) = (string.start, string.quote, string.triple, string.raw);
+        let (template, outer) = (string.template, string.outer);
         let twice = self.bytes.get(self.at + 1) == self.bytes.get(self.at);
+        self.literal.get_or_insert(self.at);
         match self.bytes[self.at] {
             b'\\' => {
                 let next = self.bytes.get(self.at + 1).copied();
@@ -101,24 +118,36 @@ impl Scanner<'_> {
                     _ => 2,
                 };
             }
-            b'{' if twice && !specification => self.at += 2,
+            b'{' if twice && !specification => {
+                self.literal(template, 1, true);
+                self.at += 2;
+            }
             b'{' => {
                 string.fields.push((open + 1, false));
+                self.literal(template, 0, false);
                 self.brackets.push(Bracket { kind: b'{', at: self.at, line: self.line(self.at) });
-                self.at += 1;
+                self.operator(1);
             }
-            b'}' if specification => self.close()?,
-            b'}' if twice => self.at += 2,
+            b'}' if specification => {
+                self.literal(template, 0, true);
+                self.close()?;
+            }
+            b'}' if twice => {
+                self.literal(template, 1, true);
+                self.at += 2;
+            }
             b'}' => {
                 self.at += 1;
                 return Err(self.here("f-string: single '}' is not allowed"));
             }
             b'\n' if !triple => return Err(self.unterminated(start, triple, true)),
             byte if byte == quote && (!triple || self.bytes[self.at..].starts_with(&[quote; 3])) => {
-                let outer = string.outer;
+                self.literal(template, 0, false);
                 self.brackets.truncate(outer);
                 self.strings.pop();
                 self.at += if triple { 3 } else { 1 };
+                let opened = self.at - if triple { 3 } else { 1 };
+                self.push(if template { Kind::TSTRING_END } else { Kind::FSTRING_END }, opened);
             }
             _ => self.at += 1,
         }

@@ -8,6 +8,7 @@ mod arguments;
 mod context;
 mod future;
 mod older;
+mod peg;
 mod target;
 mod undecoded;
 mod words;
@@ -38,6 +39,13 @@ pub(super) fn verdict(
     limit: Option<Refusal>,
     parser: Option<Refusal>,
 ) -> Option<Refusal> {
+    if [&lexical.error, &limit, &parser].into_iter().all(Option::is_none) {
+        return None;
+    }
+    let suspect = parser.as_ref().map(|(range, _)| range.start());
+    if let Some(refusal) = peg::verdict(text, version, &lexical, limit.as_ref(), suspect) {
+        return Some(refusal);
+    }
     let Some((range, error)) = parser else {
         return [lexical.error, limit].into_iter().flatten().min_by_key(|(range, _)| range.start());
     };

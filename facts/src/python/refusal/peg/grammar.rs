@@ -1,0 +1,520 @@
+//! The grammar as data: how `python.peg` is read, and what the machine follows.
+
+use super::notation::{Lexeme, Notation};
+use crate::python::Version;
+use crate::python::lexical::Kind;
+
+/// A set of kinds of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Kinds(u128);
+
+impl Kinds {
+    pub(super) const ALL: Self = Self(u128::MAX);
+
+    fn of(kind: Kind) -> Self {
+        Self(1 << kind.0)
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) fn has(self, kind: Kind) -> bool {
+        self.0 >> kind.0 & 1 == 1
+    }
+}
+
+const _: () = assert!(Kind::COUNT <= 128);
+
+/// What a part of an alternative asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Item {
+    Token(Kind),
+    /// A name that is this word.
+    Word(u16),
+    /// A name that begins one of the words that are keywords at places only.
+    AnyWord,
+    Rule(u16),
+    Optional(u16),
+    /// Any number of an item; at least one, if so marked.
+    Repeat(u16, bool),
+    /// At least one of an item, with tokens between.
+    Separated(u16, Kind),
+    /// Looks ahead: whether the item is next, or is not.
+    Ahead(u16, bool),
+    /// No other alternative is tried from here on.
+    Cut,
+    /// A token that must be next.
+    Forced(Kind),
+}
+
+/// What becomes of an alternative that matches.
+#[derive(Debug, Clone)]
+pub(super) enum Action {
+    /// Nothing that anyone asks for.
+    Unit,
+    /// The value of a part.
+    Part(u8),
+    /// A node of the named parts.
+    Node(Label),
+    /// An error.
+    Raise(Place, Template),
+    /// A rule of `Parser/action_helpers.c`.
+    Ask(Helper, Vec<u8>, Template),
+}
+
+/// Where an error is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    /// At a part.
+    At(u8),
+    /// From a part on to where the tokenizer is.
+    From(u8),
+    /// From a part to another.
+    Range(u8, u8),
+    /// From the last element of a part to another part.
+    LastOf(u8, u8),
+    /// At the last byte of a part.
+    EndOf(u8),
+    /// At the last token that was read.
+    Last,
+    /// At the next token.
+    Next,
+    /// At the last token, and it is an `IndentationError`.
+    Indentation,
+}
+
+/// A message with gaps: the text in front of each gap, and the text behind the last one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Template {
+    pub(super) gaps: Vec<(String, Gap)>,
+    pub(super) rest: String,
+}
+
+/// What stands in a gap.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Gap {
+    /// What a part is called.
+    Name(u8),
+    /// The line of a part.
+    Line(u8),
+    /// The text of a part.
+    Text(u8),
+}
+
+macro_rules! names {
+    ($(#[$doc:meta])* $name:ident { $($(#[$inner:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum $name { $($(#[$inner])* $variant,)* }
+
+        impl $name {
+            fn named(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+names! {
+    /// Kinds of nodes.
+    Label {
+        Args = "Args", Attribute = "Attribute", Await = "Await", BinOp = "BinOp", BoolOp = "BoolOp", Call = "Call",
+        Compare = "Compare", Comprehension = "Comprehension", Dict = "Dict", DictComp = "DictComp",
+        GeneratorExp = "GeneratorExp", IfExp = "IfExp", In = "In", JoinedStr = "JoinedStr", Keyword = "Keyword",
+        Lambda = "Lambda", List = "List", ListComp = "ListComp", Literal = "Literal", NamedExpr = "NamedExpr",
+        Parameter = "Parameter", Pattern = "Pattern", Seq = "Seq", Set = "Set", SetComp = "SetComp",
+        Starred = "Starred", Statement = "Statement", Subscript = "Subscript", TemplateStr = "TemplateStr",
+        Tuple = "Tuple", UnaryOp = "UnaryOp", Unpacking = "Unpacking", Yield = "Yield",
+    }
+}
+
+names! {
+    /// Actions that are more than a message at a place.
+    Helper {
+        /// `_PyPegen_arguments_parsing_error`.
+        Arguments = "arguments",
+        /// The bound of a type parameter that has none.
+        Bound = "bound",
+        /// `_PyPegen_raise_error_for_missing_comma`.
+        Comma = "comma",
+        /// `_PyPegen_concatenate_strings`.
+        Concatenated = "concatenated",
+        /// `_PyPegen_check_fstring_conversion`.
+        Conversion = "conversion",
+        /// `_PyPegen_formatted_value`.
+        Field = "field",
+        /// `_PyPegen_nonparen_genexp_in_call`.
+        Generator = "generator",
+        /// `_PyPegen_ensure_imaginary`.
+        Imaginary = "imaginary",
+        /// `_PyPegen_joined_str`.
+        Joined = "joined",
+        /// `_PyPegen_check_legacy_stmt`.
+        Legacy = "legacy",
+        /// `_PyPegen_concatenate_strings` of 3.11, which reads the strings too.
+        Literals = "literals",
+        /// `_PyPegen_ensure_real`.
+        Real = "real",
+        /// `_PyPegen_decoded_constant_from_token`.
+        Specification = "specification",
+        /// `_PyPegen_constant_from_string`.
+        String = "string",
+        /// `_PyPegen_template_str`.
+        Template = "template",
+        /// `RAISE_SYNTAX_ERROR_INVALID_TARGET` with `STAR_TARGETS`.
+        Assigned = "assigned",
+        /// The same with `FOR_TARGETS`.
+        Iterated = "iterated",
+        /// The same with `DEL_TARGETS`.
+        Deleted = "deleted",
+    }
+}
+
+/// A part of an alternative, and where its value is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    pub(super) item: Item,
+    pub(super) slot: Option<u8>,
+}
+
+/// An alternative.
+#[derive(Debug, Clone)]
+pub(super) struct Alternative {
+    pub(super) parts: Vec<Part>,
+    pub(super) slots: u8,
+    pub(super) action: Action,
+    /// Whether it is tried only where a file is known to be refused.
+    pub(super) invalid: bool,
+    /// The kinds of tokens it can begin with.
+    pub(super) first: Kinds,
+}
+
+/// A rule, or a group within one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rule {
+    pub(super) name: String,
+    pub(super) alternatives: Vec<Alternative>,
+    pub(super) memo: bool,
+    pub(super) left: bool,
+    /// Whether nothing below it asks what is wrong.
+    pub(super) plain: bool,
+    pub(super) first: Kinds,
+}
+
+/// A grammar.
+#[derive(Debug, Default)]
+pub(super) struct Grammar {
+    pub(super) rules: Vec<Rule>,
+    /// Items within items.
+    pub(super) items: Vec<Item>,
+    pub(super) words: Vec<String>,
+}
+
+impl Grammar {
+    /// Reads a grammar for a version of Python. Its first rule is that of a file.
+    pub(super) fn read(source: &str, version: Version) -> Result<Self, String> {
+        let mut notation = Notation::new(source)?;
+        let mut grammar = Self::default();
+        for (name, marks) in notation.rules() {
+            let has = |mark: &str| marks.iter().any(|given| given == mark);
+            let (memo, left, plain) = (has("memo"), has("left"), has("plain"));
+            grammar.rules.push(Rule { name, memo, left, plain, ..Rule::default() });
+        }
+        let mut index = 0;
+        while let Some(body) = notation.next_body() {
+            let mut reader = Reader { grammar: &mut grammar, body: &body, at: 0, version };
+            let read = reader.alternatives();
+            let at = reader.at;
+            let wrong = |error: &str, grammar: &Self| {
+                format!("{}: {error} at {:?}", grammar.rules[index].name, body.get(at))
+            };
+            let alternatives = read.map_err(|error| wrong(error, &grammar))?;
+            if at < body.len() {
+                return Err(wrong("something is left over", &grammar));
+            }
+            grammar.rules[index].alternatives = alternatives;
+            index += 1;
+        }
+        grammar.find_firsts();
+        Ok(grammar)
+    }
+
+    fn rule(&self, name: &str) -> Option<u16> {
+        self.rules.iter().position(|rule| rule.name == name).map(|at| at as u16)
+    }
+
+    /// Finds what every alternative can begin with.
+    fn find_firsts(&mut self) {
+        let mut nullable = vec![false; self.rules.len()];
+        loop {
+            let mut changed = false;
+            for index in 0..self.rules.len() {
+                let mut of_rule = (Kinds::default(), false);
+                for alternative in 0..self.rules[index].alternatives.len() {
+                    let (first, empty) = self.first(&self.rules[index].alternatives[alternative].parts, &nullable);
+                    changed |= self.rules[index].alternatives[alternative].first != first;
+                    self.rules[index].alternatives[alternative].first = first;
+                    of_rule = (of_rule.0.and(first), of_rule.1 | empty);
+                }
+                changed |= (self.rules[index].first, nullable[index]) != of_rule;
+                (self.rules[index].first, nullable[index]) = of_rule;
+            }
+            if !changed {
+                return;
+            }
+        }
+    }
+
+    /// What parts can begin with, and whether they can be empty: then it is any token.
+    fn first(&self, parts: &[Part], nullable: &[bool]) -> (Kinds, bool) {
+        let mut first = Kinds::default();
+        for part in parts {
+            let (kinds, empty) = self.first_of(part.item, nullable);
+            first = first.and(kinds);
+            if !empty {
+                return (first, false);
+            }
+        }
+        (Kinds::ALL, true)
+    }
+
+    fn first_of(&self, item: Item, nullable: &[bool]) -> (Kinds, bool) {
+        let inner = |item: u16| self.first_of(self.items[usize::from(item)], nullable);
+        match item {
+            Item::Token(kind) => (Kinds::of(kind), false),
+            Item::Word(_) | Item::AnyWord => (Kinds::of(Kind::NAME), false),
+            Item::Rule(rule) => (self.rules[usize::from(rule)].first, nullable[usize::from(rule)]),
+            Item::Optional(item) | Item::Repeat(item, false) => (inner(item).0, true),
+            Item::Repeat(item, true) | Item::Separated(item, _) | Item::Ahead(item, true) => inner(item),
+            Item::Ahead(_, false) | Item::Forced(_) => (Kinds::ALL, false),
+            Item::Cut => (Kinds::default(), true),
+        }
+    }
+}
+
+/// Reads the body of a rule.
+struct Reader<'g> {
+    grammar: &'g mut Grammar,
+    body: &'g [Lexeme],
+    at: usize,
+    version: Version,
+}
+
+type Read<T> = Result<T, &'static str>;
+
+impl Reader<'_> {
+    fn take(&mut self, sign: &str) -> bool {
+        let is_next = matches!(self.body.get(self.at), Some(Lexeme::Sign(next)) if *next == sign);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    fn name(&mut self) -> Read<String> {
+        match self.body.get(self.at) {
+            Some(Lexeme::Name(name)) => {
+                self.at += 1;
+                Ok(name.clone())
+            }
+            _ => Err("a name is missing"),
+        }
+    }
+
+    fn alternatives(&mut self) -> Read<Vec<Alternative>> {
+        let mut found = vec![];
+        self.take("|");
+        loop {
+            let is_ours = match self.body.get(self.at) {
+                Some(Lexeme::Versions(first, last)) => {
+                    self.at += 1;
+                    (*first..=*last).contains(&self.version.minor())
+                }
+                _ => true,
+            };
+            let alternative = self.alternative()?;
+            if is_ours {
+                found.push(alternative);
+            }
+            if !self.take("|") {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn alternative(&mut self) -> Read<Alternative> {
+        let (mut parts, mut names, mut invalid): (Vec<Part>, Vec<String>, bool) = (vec![], vec![], false);
+        while !matches!(self.body.get(self.at), None | Some(Lexeme::Sign("|" | ")" | "->" | "=>"))) {
+            let name = match self.body.get(self.at..self.at + 2) {
+                Some([Lexeme::Name(name), Lexeme::Sign("=")]) => Some(name.clone()),
+                _ => None,
+            };
+            self.at += if name.is_some() { 2 } else { 0 };
+            let item = self.item()?;
+            invalid |= matches!(item, Item::Rule(rule) if self.grammar.rules[usize::from(rule)].name.starts_with("invalid_"));
+            let slot = name.map(|name| {
+                names.push(name);
+                names.len() as u8 - 1
+            });
+            parts.push(Part { item, slot });
+        }
+        if parts.is_empty() {
+            return Err("an alternative is empty");
+        }
+        let has_value = |part: &Part| !matches!(part.item, Item::Ahead(..) | Item::Cut);
+        let mut slots = names.len() as u8;
+        let action = if self.take("->") {
+            let of = self.name()?;
+            match (Label::named(&of), names.iter().position(|name| *name == of)) {
+                (Some(label), _) => Action::Node(label),
+                (None, Some(slot)) => Action::Part(slot as u8),
+                (None, None) => return Err("neither a node nor a part"),
+            }
+        } else if self.take("=>") {
+            self.action(&names)?
+        } else if parts.iter().filter(|part| has_value(part)).count() == 1 {
+            let only = parts.iter_mut().find(|part| has_value(part)).ok_or("no part has a value")?;
+            let slot = *only.slot.get_or_insert(slots);
+            slots = slots.max(slot + 1);
+            Action::Part(slot)
+        } else if slots > 0 {
+            Action::Node(Label::Seq)
+        } else {
+            Action::Unit
+        };
+        Ok(Alternative { parts, slots, action, invalid, first: Kinds::default() })
+    }
+
+    fn keep(&mut self, item: Item) -> u16 {
+        self.grammar.items.push(item);
+        self.grammar.items.len() as u16 - 1
+    }
+
+    fn item(&mut self) -> Read<Item> {
+        if self.take("~") {
+            return Ok(Item::Cut);
+        }
+        if self.take("&&") {
+            let Item::Token(kind) = self.atom()? else { return Err("only a token can be forced") };
+            return Ok(Item::Forced(kind));
+        }
+        for (sign, positive) in [("&", true), ("!", false)] {
+            if self.take(sign) {
+                let ahead = self.atom()?;
+                return Ok(Item::Ahead(self.keep(ahead), positive));
+            }
+        }
+        let atom = self.atom()?;
+        if self.take("?") {
+            Ok(Item::Optional(self.keep(atom)))
+        } else if self.take("*") {
+            Ok(Item::Repeat(self.keep(atom), false))
+        } else if self.take("+") {
+            Ok(Item::Repeat(self.keep(atom), true))
+        } else if self.take("%") {
+            let Item::Token(separator) = self.atom()? else { return Err("only a token separates") };
+            Ok(Item::Separated(self.keep(atom), separator))
+        } else {
+            Ok(atom)
+        }
+    }
+
+    fn atom(&mut self) -> Read<Item> {
+        let lexeme = self.body.get(self.at).ok_or("an item is missing")?.clone();
+        self.at += 1;
+        match lexeme {
+            Lexeme::Quoted(text) => Kind::spelled(&text).map(Item::Token).ok_or("no such operator or keyword"),
+            Lexeme::Text(word) => match Kind::spelled(&word) {
+                Some(kind) => Ok(Item::Token(kind)),
+                None => {
+                    let known = self.grammar.words.iter().position(|known| *known == word);
+                    let index = known.unwrap_or(self.grammar.words.len());
+                    if known.is_none() {
+                        self.grammar.words.push(word);
+                    }
+                    Ok(Item::Word(index as u16))
+                }
+            },
+            Lexeme::Name(name) if name == "SOFT_KEYWORD" => Ok(Item::AnyWord),
+            Lexeme::Name(name) => match Kind::named(&name) {
+                Some(kind) => Ok(Item::Token(kind)),
+                None => self.grammar.rule(&name).map(Item::Rule).ok_or("no such rule"),
+            },
+            Lexeme::Sign("(") => {
+                let alternatives = self.alternatives()?;
+                if !self.take(")") {
+                    return Err("a group is not closed");
+                }
+                self.grammar.rules.push(Rule { alternatives, ..Rule::default() });
+                Ok(Item::Rule(self.grammar.rules.len() as u16 - 1))
+            }
+            _ => Err("no item"),
+        }
+    }
+
+    fn action(&mut self, names: &[String]) -> Read<Action> {
+        let slot = |name: &str| names.iter().position(|known| known == name).map(|at| at as u8).ok_or("no such part");
+        let verb = self.name()?;
+        if let Some(helper) = Helper::named(if verb == "target" { "" } else { &verb }) {
+            let mut slots = vec![];
+            while let Some(Lexeme::Name(name)) = self.body.get(self.at) {
+                slots.push(slot(name)?);
+                self.at += 1;
+            }
+            return Ok(Action::Ask(helper, slots, self.template(names).unwrap_or_default()));
+        }
+        if verb == "target" {
+            let helper = Helper::named(&self.name()?).ok_or("no such targets")?;
+            return Ok(Action::Ask(helper, vec![slot(&self.name()?)?], Template::default()));
+        }
+        let place = match verb.as_str() {
+            "at" => Place::At(slot(&self.name()?)?),
+            "from" => Place::From(slot(&self.name()?)?),
+            "key" => Place::EndOf(slot(&self.name()?)?),
+            "last" => Place::Last,
+            "next" => Place::Next,
+            "indent" => Place::Indentation,
+            "last_of" => {
+                let first = slot(&self.name()?)?;
+                self.take("..");
+                Place::LastOf(first, slot(&self.name()?)?)
+            }
+            first => {
+                let first = slot(first)?;
+                if !self.take("..") {
+                    return Err("no such action");
+                }
+                Place::Range(first, slot(&self.name()?)?)
+            }
+        };
+        Ok(Action::Raise(place, self.template(names)?))
+    }
+
+    fn template(&mut self, names: &[String]) -> Read<Template> {
+        let Some(Lexeme::Text(text)) = self.body.get(self.at) else { return Err("a message is missing") };
+        self.at += 1;
+        let (mut template, mut rest) = (Template::default(), text.as_str());
+        let mut from = 0;
+        while let Some(open) = rest[from..].find('{').map(|at| from + at) {
+            let gap = rest[open + 1..].split_once('}').and_then(|(gap, behind)| {
+                let (name, what) = gap.split_once('.').unwrap_or((gap, ""));
+                let slot = names.iter().position(|known| known == name)? as u8;
+                let gap = match what {
+                    "" => Gap::Name(slot),
+                    "line" => Gap::Line(slot),
+                    "text" => Gap::Text(slot),
+                    _ => return None,
+                };
+                Some((gap, behind))
+            });
+            match gap {
+                Some((gap, behind)) => {
+                    template.gaps.push((rest[..open].to_owned(), gap));
+                    (rest, from) = (behind, 0);
+                }
+                None => from = open + 1,
+            }
+        }
+        template.rest = rest.to_owned();
+        Ok(template)
+    }
+}
