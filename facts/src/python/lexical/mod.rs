@@ -127,6 +127,8 @@ impl Scanner<'_> {
 
     fn run(&mut self) -> Scan {
         let mut line_start = true;
+        // Where the comment begins that ends the line: the end of the line begins there too.
+        let mut comment = None;
         while self.at < self.bytes.len() {
             if self.in_text() {
                 self.interpolated_text()?;
@@ -141,13 +143,15 @@ impl Scanner<'_> {
                     self.at += 1;
                     line_start = true;
                     if self.brackets.is_empty() && self.strings.is_empty() && self.in_line() {
-                        self.at -= 1;
-                        self.push(Kind::NEWLINE, self.at);
-                        self.at += 1;
+                        self.push(Kind::NEWLINE, comment.unwrap_or(self.at - 1));
                     }
+                    comment = None;
                 }
                 b' ' | b'\t' | b'\x0c' => self.at += 1,
-                b'#' => self.at = self.end_of_line(),
+                b'#' => {
+                    comment = Some(self.at);
+                    self.at = self.end_of_line();
+                }
                 b'\\' => self.continuation()?,
                 b'0'..=b'9' => {
                     let start = self.at;
@@ -185,7 +189,7 @@ impl Scanner<'_> {
         }
         if self.brackets.is_empty() {
             if self.in_line() {
-                self.push(Kind::NEWLINE, self.at);
+                self.push(Kind::NEWLINE, comment.unwrap_or(self.at));
             }
             for _ in 1..self.indents.len() {
                 self.push(Kind::DEDENT, self.at);
@@ -197,8 +201,8 @@ impl Scanner<'_> {
 
     /// An operator of no more than so many characters.
     fn operator(&mut self, length: usize) {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let (kind, length) = token::operator(rest.get(..length.min(rest.len())).unwrap_or_default());
+        let rest = &self.bytes[self.at..];
+        let (kind, length) = token::operator(&rest[..length.min(rest.len())]);
         self.at += length;
         self.push(kind, self.at - length);
     }

@@ -133,7 +133,7 @@ impl Scanner<'_> {
     fn end_of_number(&mut self, kind: &str) -> Scan {
         const KEYWORDS: [&str; 8] = ["and", "else", "for", "if", "in", "is", "or", "not"];
         let rest = &self.text[self.at..];
-        let touches = self.peek() == b'_' || self.peek().is_ascii_alphanumeric() || self.peek() >= 0x80;
+        let touches = self.peek() == b'_' || self.peek().is_ascii_alphanumeric();
         if !touches || KEYWORDS.iter().any(|keyword| rest.starts_with(keyword)) {
             return Ok(());
         }

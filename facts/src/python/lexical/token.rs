@@ -90,20 +90,18 @@ pub(in crate::python) struct Token {
     pub(in crate::python) level: u32,
 }
 
-/// The operator that a text begins with: its kind and length.
-pub(super) fn operator(text: &str) -> (Kind, usize) {
-    let bytes = text.as_bytes();
-    for length in (1..=3.min(bytes.len())).rev() {
-        // `..` is no operator, and `<>` is none that the grammar knows.
-        if bytes[..length] == *b"<>" {
-            return (Kind::OTHER, 2);
-        }
-        let known = text.get(..length).and_then(|text| SPELLED[..OPERATORS].iter().position(|spelled| *spelled == text));
-        if let Some(at) = known {
-            return (Kind(at as u8 + 14), length);
-        }
+/// The operator that bytes begin with: its kind and length.
+pub(super) fn operator(bytes: &[u8]) -> (Kind, usize) {
+    // `..` is no operator, and `<>` is none that the grammar knows.
+    if bytes.starts_with(b"<>") {
+        return (Kind::OTHER, 2);
     }
-    (Kind::OTHER, 1)
+    let starts = |length: &usize| {
+        let start = bytes.get(..*length)?;
+        let at = SPELLED[..OPERATORS].iter().position(|spelled| spelled.as_bytes() == start)?;
+        Some((Kind(at as u8 + 14), *length))
+    };
+    [3, 2, 1].iter().find_map(starts).unwrap_or((Kind::OTHER, 1))
 }
 
 #[cfg(test)]
@@ -119,9 +117,9 @@ mod tests {
         assert_eq!(Kind::of_name("False").spelling(), Some("False"));
         assert_eq!(Kind::of_name("match"), Kind::NAME);
         assert_eq!(Kind::named("TSTRING_END"), Some(Kind::TSTRING_END));
-        assert_eq!(operator("**=x"), (Kind::spelled("**=").unwrap(), 3));
-        assert_eq!(operator("..x"), (Kind::spelled(".").unwrap(), 1));
-        assert_eq!(operator("<>"), (Kind::OTHER, 2));
-        assert_eq!(operator("$"), (Kind::OTHER, 1));
+        assert_eq!(operator(b"**=x"), (Kind::spelled("**=").unwrap(), 3));
+        assert_eq!(operator(b"..x"), (Kind::spelled(".").unwrap(), 1));
+        assert_eq!(operator(b"<>"), (Kind::OTHER, 2));
+        assert_eq!(operator(b"$"), (Kind::OTHER, 1));
     }
 }

@@ -184,7 +184,8 @@ pub(super) struct Alternative {
     pub(super) parts: Vec<Part>,
     pub(super) slots: u8,
     pub(super) action: Action,
-    /// Whether it is tried only where a file is known to be refused.
+    /// Whether it is a rule of what is wrong, which is tried only where a file is known to be refused. Where such a rule is
+    /// one of several parts, it is tried always.
     pub(super) invalid: bool,
     /// The kinds of tokens it can begin with.
     pub(super) first: Kinds,
@@ -342,7 +343,7 @@ impl Reader<'_> {
     }
 
     fn alternative(&mut self) -> Read<Alternative> {
-        let (mut parts, mut names, mut invalid): (Vec<Part>, Vec<String>, bool) = (vec![], vec![], false);
+        let (mut parts, mut names): (Vec<Part>, Vec<String>) = (vec![], vec![]);
         while !matches!(self.body.get(self.at), None | Some(Lexeme::Sign("|" | ")" | "->" | "=>"))) {
             let name = match self.body.get(self.at..self.at + 2) {
                 Some([Lexeme::Name(name), Lexeme::Sign("=")]) => Some(name.clone()),
@@ -350,7 +351,6 @@ impl Reader<'_> {
             };
             self.at += if name.is_some() { 2 } else { 0 };
             let item = self.item()?;
-            invalid |= matches!(item, Item::Rule(rule) if self.grammar.rules[usize::from(rule)].name.starts_with("invalid_"));
             let slot = name.map(|name| {
                 names.push(name);
                 names.len() as u8 - 1
@@ -360,6 +360,10 @@ impl Reader<'_> {
         if parts.is_empty() {
             return Err("an alternative is empty");
         }
+        let invalid = match parts[..] {
+            [Part { item: Item::Rule(rule), .. }] => self.grammar.rules[usize::from(rule)].name.starts_with("invalid_"),
+            _ => false,
+        };
         let has_value = |part: &Part| !matches!(part.item, Item::Ahead(..) | Item::Cut);
         let mut slots = names.len() as u8;
         let action = if self.take("->") {

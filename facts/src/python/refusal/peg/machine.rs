@@ -412,10 +412,12 @@ impl<'m> Machine<'m> {
         self.text_of(self.mark)
     }
 
-    /// `_PyPegen_soft_keyword_token` compares no more letters than the name has.
+    /// `_PyPegen_soft_keyword_token` compares no more letters than the name has, before 3.14.
     fn begins_keyword(&self) -> bool {
-        let (name, types) = (self.word(), self.version >= Version::Py312);
-        ["_", "case", "match"].iter().chain(types.then_some(&"type")).any(|keyword| keyword.starts_with(name))
+        let (name, whole) = (self.word(), self.version >= Version::Py314);
+        let types = (self.version >= Version::Py312).then_some(&"type");
+        let mut keywords = ["_", "case", "match"].iter().chain(types);
+        keywords.any(|keyword| if whole { *keyword == name } else { keyword.starts_with(name) })
     }
 }
 
