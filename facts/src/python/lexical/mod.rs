@@ -11,7 +11,7 @@ mod token;
 use ruff_text_size::{TextRange, TextSize};
 use unicode_ident::{is_xid_continue, is_xid_start};
 
-use self::string::{Interpolated, is_prefix};
+use self::string::{Interpolated, excluding_prefixes, is_prefix};
 pub(super) use self::token::{Kind, Token};
 use super::{PythonError, Version};
 
@@ -138,6 +138,9 @@ impl Scanner<'_> {
                 self.indentation()?;
             }
             line_start = false;
+            if self.at >= self.bytes.len() {
+                break;
+            }
             match self.peek() {
                 b'\n' => {
                     self.at += 1;
@@ -184,7 +187,8 @@ impl Scanner<'_> {
                 _ => self.operator(3),
             }
         }
-        if let Some(string) = self.strings.last() {
+        // In a field it is the brace that is not closed.
+        if let Some(string) = self.strings.last().filter(|_| self.in_text()) {
             return Err(self.unterminated(string.start, string.triple, true));
         }
         if self.brackets.is_empty() {
@@ -290,7 +294,8 @@ impl Scanner<'_> {
             let (opening, closing) = (char::from(bracket.kind), char::from(closing));
             let field = self.strings.last().and_then(|string| string.fields.last());
             if field.is_some_and(|(open, _)| *open == self.brackets.len() + 1) {
-                return Err(self.here(format!("f-string: unmatched '{closing}'")));
+                let kind = self.kind_of_string();
+                return Err(self.here(format!("{kind}: unmatched '{closing}'")));
             }
             let mut message = format!("closing parenthesis '{closing}' does not match opening parenthesis '{opening}'");
             if bracket.line != self.line(self.at - 1) {
@@ -314,6 +319,11 @@ impl Scanner<'_> {
         }
         if matches!(self.peek(), b'\'' | b'"') && is_prefix(&self.text[start..self.at], self.version) {
             return self.string(start);
+        }
+        if matches!(self.peek(), b'\'' | b'"')
+            && let Some(message) = excluding_prefixes(&self.text[start..self.at], self.version)
+        {
+            return Err(Found::new(start, self.at, message));
         }
         for (index, c) in self.text[start..self.at].char_indices() {
             let fine = c == '_' || if index == 0 { is_xid_start(c) } else { is_xid_continue(c) };

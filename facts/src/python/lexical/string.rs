@@ -73,19 +73,24 @@ impl Scanner<'_> {
         if !interpolated && let Some(string) = self.strings.last() {
             let quote = self.bytes[start..].iter().find(|byte| matches!(byte, b'\'' | b'"'));
             if string.triple == triple && quote == Some(&string.quote) {
-                return Found::new(start, self.at, "f-string: expecting '}'");
+                return Found::new(start, self.at, format!("{}: expecting '}}'", self.kind_of_string()));
             }
         }
         let at_end = self.at >= self.bytes.len() && self.bytes.last() == Some(&b'\n');
         let line = self.line(self.at) - usize::from(at_end);
         let kind = match (triple, interpolated) {
-            (true, true) => "triple-quoted f-string",
-            (true, false) => "triple-quoted string",
-            (false, true) => "f-string",
-            (false, false) => "string",
+            (true, true) => format!("triple-quoted {}", self.kind_of_string()),
+            (true, false) => "triple-quoted string".into(),
+            (false, true) => self.kind_of_string().into(),
+            (false, false) => "string".into(),
         };
         let message = format!("unterminated {kind} literal (detected at line {line})");
         Found::new(start, start + 1, message)
+    }
+
+    /// What the innermost string with fields is called.
+    pub(super) fn kind_of_string(&self) -> &'static str {
+        if self.strings.last().is_some_and(|string| string.template) { "t-string" } else { "f-string" }
     }
 
     /// Ends the stretch of literal text that began last, `kept` bytes behind the place at hand.
@@ -104,7 +109,7 @@ impl Scanner<'_> {
         let Some(string) = self.strings.last_mut() else { return Ok(()) };
         let specification = !string.fields.is_empty();
         let (start, quote, triple, raw) = (string.start, string.quote, string.triple, string.raw);
-        let (template, outer) = (string.template, string.outer);
+        let template = string.template;
         let twice = self.bytes.get(self.at + 1) == self.bytes.get(self.at);
         self.literal.get_or_insert(self.at);
         match self.bytes[self.at] {
@@ -138,12 +143,25 @@ impl Scanner<'_> {
             }
             b'}' => {
                 self.at += 1;
-                return Err(self.here("f-string: single '}' is not allowed"));
+                return Err(self.here(format!("{}: single '}}' is not allowed", self.kind_of_string())));
+            }
+            b'\n' if !triple && specification => {
+                self.literal(template, 0, true);
+                if self.version >= Version::Py314 {
+                    self.at += 1;
+                    let kind = self.kind_of_string();
+                    return Err(self.here(format!(
+                        "{kind}: newlines are not allowed in format specifiers for single quoted {kind}s"
+                    )));
+                }
+                if let Some(field) = self.strings.last_mut().and_then(|string| string.fields.last_mut()) {
+                    field.1 = false;
+                }
             }
             b'\n' if !triple => return Err(self.unterminated(start, triple, true)),
             byte if byte == quote && (!triple || self.bytes[self.at..].starts_with(&[quote; 3])) => {
                 self.literal(template, 0, false);
-                self.brackets.truncate(outer);
+                // A field's brace that is open stays so.
                 self.strings.pop();
                 self.at += if triple { 3 } else { 1 };
                 let opened = self.at - if triple { 3 } else { 1 };
@@ -160,4 +178,17 @@ pub(super) fn is_prefix(name: &str, version: Version) -> bool {
     let name = name.to_ascii_lowercase();
     let templates = version >= Version::Py314 && matches!(name.as_str(), "t" | "rt" | "tr");
     templates || matches!(name.as_str(), "r" | "b" | "u" | "f" | "rb" | "br" | "rf" | "fr")
+}
+
+/// What is wrong with a name in front of a quote: from 3.14 on CPython says which prefixes of strings exclude each other.
+pub(super) fn excluding_prefixes(name: &str, version: Version) -> Option<String> {
+    const EXCLUDING: [(char, char); 7] =
+        [('u', 'b'), ('u', 'r'), ('u', 'f'), ('u', 't'), ('b', 'f'), ('b', 't'), ('f', 't')];
+    let name = name.to_ascii_lowercase();
+    let once = |(at, letter): (usize, char)| "burft".contains(letter) && !name[..at].contains(letter);
+    if version < Version::Py314 || !name.is_ascii() || !name.char_indices().all(once) {
+        return None;
+    }
+    let (first, second) = EXCLUDING.into_iter().find(|(first, second)| name.contains(*first) && name.contains(*second))?;
+    Some(format!("'{first}' and '{second}' prefixes are incompatible"))
 }

@@ -118,7 +118,7 @@ const GENERIC: &str = "invalid syntax";
 
 /// A decoder's error in the words of a version.
 pub(super) fn of_decoder(bytes: &[u8], error: PythonError, version: Version) -> PythonError {
-    if version < Version::Py312 && error.message == NULL_BYTES {
+    if version < Version::Py311 && error.message == NULL_BYTES {
         return PythonError { error_type: "ValueError", ..error };
     }
     if let Some(span) = error.span.filter(|_| version >= Version::Py314 && error.message.starts_with(UNICODE_ERROR)) {

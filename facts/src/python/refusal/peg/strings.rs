@@ -62,17 +62,40 @@ impl Machine<'_> {
                     let message = format!("f-string: conversion type must come right after the {word} mark");
                     return self.fail_at(first, second, message);
                 }
-                Ok(Some(second))
+                // From 3.14 on, the letter is looked at as it is read.
+                if self.version >= Version::Py314 { self.conversion(second) } else { Ok(Some(second)) }
             }
             _ => {
-                if let Some(token) = first.as_token().filter(|token| !matches!(self.text_of(*token), "s" | "r" | "a")) {
-                    let name = self.text_of(token);
-                    let message = format!("f-string: invalid conversion character '{name}': expected 's', 'r', or 'a'");
-                    return self.fail_at(first, first, message);
-                }
+                self.conversion(first)?;
                 Ok(Some(self.node(Label::JoinedStr, start, &[])))
             }
         }
+    }
+
+    /// The letter of a conversion.
+    fn conversion(&mut self, letter: Value) -> Outcome {
+        let Some(token) = letter.as_token() else { return Ok(Some(letter)) };
+        let name = self.text_of(token);
+        if matches!(name, "s" | "r" | "a") {
+            return Ok(Some(letter));
+        }
+        let kind = if self.in_template(token) { "t" } else { "f" };
+        let message = format!("{kind}-string: invalid conversion character '{name}': expected 's', 'r', or 'a'");
+        self.fail_at(letter, letter, message)
+    }
+
+    /// Whether the innermost string around a token is a t-string.
+    fn in_template(&self, token: usize) -> bool {
+        let mut closed = 0usize;
+        for token in self.tokens[..token].iter().rev() {
+            match token.kind {
+                Kind::FSTRING_END | Kind::TSTRING_END => closed += 1,
+                Kind::FSTRING_START | Kind::TSTRING_START if closed == 0 => return token.kind == Kind::TSTRING_START,
+                Kind::FSTRING_START | Kind::TSTRING_START => closed -= 1,
+                _ => {}
+            }
+        }
+        false
     }
 
     /// A string that can't be decoded.
