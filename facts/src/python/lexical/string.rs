@@ -189,6 +189,7 @@ pub(super) fn excluding_prefixes(name: &str, version: Version) -> Option<String>
     if version < Version::Py314 || !name.is_ascii() || !name.char_indices().all(once) {
         return None;
     }
-    let (first, second) = EXCLUDING.into_iter().find(|(first, second)| name.contains(*first) && name.contains(*second))?;
+    let (first, second) =
+        EXCLUDING.into_iter().find(|(first, second)| name.contains(*first) && name.contains(*second))?;
     Some(format!("'{first}' and '{second}' prefixes are incompatible"))
 }

@@ -7,8 +7,9 @@ use crate::python::lexical::{Kind, Token};
 
 /// Rules within rules at which CPython gives up (`MAXSTACK`).
 const MAX_DEPTH: u32 = 6_000;
-/// Rules that are tried a token, beyond which the machine gives up.
-const STEPS_A_TOKEN: u64 = 20_000;
+/// Rules that are tried before the machine gives up: so many, and so many more a token.
+const STEPS: u64 = 2_000_000;
+const STEPS_A_TOKEN: u64 = 500;
 const STACK_LEFT: usize = 64 * 1024;
 const STACK_MORE: usize = 1024 * 1024;
 
@@ -122,7 +123,7 @@ impl<'m> Machine<'m> {
             asks: false,
             halt: None,
             depth: 0,
-            steps: STEPS_A_TOKEN * (tokens.len() as u64 + 1),
+            steps: STEPS + STEPS_A_TOKEN * tokens.len() as u64,
             memos: vec![],
             heads: vec![NO_MEMO; tokens.len() + 1],
             nodes: vec![],
@@ -330,6 +331,9 @@ impl<'m> Machine<'m> {
                 break;
             };
             count += 1;
+            if self.depth == 1 {
+                self.settle();
+            }
             if keep {
                 found.push(value);
             }
@@ -344,6 +348,15 @@ impl<'m> Machine<'m> {
             return Ok(Some(Value::UNIT));
         }
         Ok(Some(self.node(Label::Seq, first, &found)))
+    }
+
+    /// Forgets what was found: the rule of a file does not go back behind a statement.
+    fn settle(&mut self) {
+        let read = self.mark..self.fill.min(self.heads.len() - 1) + 1;
+        self.heads.get_mut(read).unwrap_or_default().fill(NO_MEMO);
+        self.memos.clear();
+        self.nodes.clear();
+        self.children.clear();
     }
 
     fn act(&mut self, action: &Action, base: usize, start: usize) -> Outcome {

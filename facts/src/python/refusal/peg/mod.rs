@@ -8,7 +8,10 @@ mod grammar;
 mod machine;
 mod notation;
 mod raise;
+mod reader;
 mod strings;
+#[cfg(test)]
+mod tests;
 
 use std::sync::OnceLock;
 

@@ -16,15 +16,18 @@ pub(super) enum Lexeme {
 /// Signs, the longer ones first.
 const SIGNS: [&str; 17] = ["&&", "->", "=>", "..", "|", "(", ")", "?", "*", "+", "%", "&", "!", "~", "=", ":", ","];
 
+/// Name and marks of a rule.
+type Head = (String, Vec<String>);
+
 /// Rules in lexemes.
 pub(super) struct Notation {
-    rules: Vec<(String, Vec<String>)>,
+    rules: Vec<Head>,
     bodies: std::vec::IntoIter<Vec<Lexeme>>,
 }
 
 impl Notation {
     pub(super) fn new(source: &str) -> Result<Self, String> {
-        let (mut rules, mut bodies): (Vec<(String, Vec<String>)>, Vec<Vec<Lexeme>>) = (vec![], vec![]);
+        let (mut rules, mut bodies): (Vec<Head>, Vec<Vec<Lexeme>>) = (vec![], vec![]);
         for line in source.lines().filter(|line| !line.starts_with('#')) {
             let mut rest = line;
             if line.starts_with(|c: char| c.is_ascii_lowercase()) {
@@ -43,7 +46,7 @@ impl Notation {
     }
 
     /// Names and marks of the rules.
-    pub(super) fn rules(&mut self) -> Vec<(String, Vec<String>)> {
+    pub(super) fn rules(&mut self) -> Vec<Head> {
         std::mem::take(&mut self.rules)
     }
 

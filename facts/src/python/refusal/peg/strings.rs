@@ -251,7 +251,8 @@ mod tests {
 
     #[test]
     fn escapes_are_counted_as_the_decoder_counts_them() {
-        let error = |body: &str| escape_error(body).map(|error| error.replace("'unicodeescape' codec can't decode ", ""));
+        let error =
+            |body: &str| escape_error(body).map(|error| error.replace("'unicodeescape' codec can't decode ", ""));
         assert_eq!(error(r"\n\x41\u00e9\N{DIGIT ONE}\é\\x"), None);
         assert_eq!(error(r"\x").as_deref(), Some("bytes in position 0-1: truncated \\xXX escape"));
         assert_eq!(error(r"a\x4Z").as_deref(), Some("bytes in position 1-3: truncated \\xXX escape"));
