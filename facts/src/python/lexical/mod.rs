@@ -6,11 +6,13 @@
 
 mod number;
 mod string;
+mod token;
 
 use ruff_text_size::{TextRange, TextSize};
 use unicode_ident::{is_xid_continue, is_xid_start};
 
-use self::string::{Interpolated, is_prefix};
+use self::string::{Interpolated, excluding_prefixes, is_prefix};
+pub(super) use self::token::{Kind, Token};
 use super::{PythonError, Version};
 
 /// How the tokenizer begins about a character that no name has.
@@ -25,6 +27,10 @@ pub(super) struct Lexical {
     pub(super) quiet: Option<TextSize>,
     /// The innermost bracket that is open where the reading ends.
     pub(super) unclosed: Option<(char, TextSize)>,
+    /// Whether the reading ends inside an f-string.
+    pub(super) in_string: bool,
+    /// The tokens in front of the error, or all of them.
+    pub(super) tokens: Vec<Token>,
 }
 
 /// Walks a text.
@@ -37,6 +43,8 @@ pub(super) fn check(text: &str, version: Version) -> Lexical {
         brackets: vec![],
         strings: vec![],
         indents: vec![(0, 0)],
+        tokens: vec![],
+        literal: None,
     };
     let found = scanner.run().err();
     let size = |at: usize| TextSize::new(text.floor_char_boundary(at) as u32);
@@ -46,7 +54,7 @@ pub(super) fn check(text: &str, version: Version) -> Lexical {
         let range = TextRange::new(size(found.start.min(found.end)), size(found.end));
         (range, PythonError::new(found.error_type, found.message, None))
     });
-    Lexical { error, quiet, unclosed }
+    Lexical { error, quiet, unclosed, in_string: !scanner.strings.is_empty(), tokens: scanner.tokens }
 }
 
 struct Found {
@@ -81,6 +89,9 @@ struct Scanner<'t> {
     strings: Vec<Interpolated>,
     /// Columns of the open levels, with tabs to eight and with tabs as one.
     indents: Vec<(usize, usize)>,
+    tokens: Vec<Token>,
+    /// Where the stretch of an f-string's literal text begins that is being read.
+    literal: Option<usize>,
 }
 
 impl Scanner<'_> {
@@ -96,6 +107,17 @@ impl Scanner<'_> {
         memchr::memchr(b'\n', &self.bytes[self.at..]).map_or(self.bytes.len(), |length| self.at + length)
     }
 
+    fn push(&mut self, kind: Kind, start: usize) {
+        let level = self.brackets.len() as u32;
+        self.tokens.push(Token { kind, start: start as u32, end: self.at as u32, level });
+    }
+
+    /// Whether a logical line has begun that has not ended.
+    fn in_line(&self) -> bool {
+        let last = self.tokens.last().map(|token| token.kind);
+        last.is_some_and(|kind| !matches!(kind, Kind::NEWLINE | Kind::INDENT | Kind::DEDENT))
+    }
+
     /// An error at the last character that was read.
     fn here(&self, message: impl Into<String>) -> Found {
         let read = &self.text[..self.text.floor_char_boundary(self.at)];
@@ -105,6 +127,8 @@ impl Scanner<'_> {
 
     fn run(&mut self) -> Scan {
         let mut line_start = true;
+        // Where the comment begins that ends the line: the end of the line begins there too.
+        let mut comment = None;
         while self.at < self.bytes.len() {
             if self.in_text() {
                 self.interpolated_text()?;
@@ -114,43 +138,77 @@ impl Scanner<'_> {
                 self.indentation()?;
             }
             line_start = false;
+            if self.at >= self.bytes.len() {
+                break;
+            }
             match self.peek() {
                 b'\n' => {
                     self.at += 1;
                     line_start = true;
+                    if self.brackets.is_empty() && self.strings.is_empty() && self.in_line() {
+                        self.push(Kind::NEWLINE, comment.unwrap_or(self.at - 1));
+                    }
+                    comment = None;
                 }
                 b' ' | b'\t' | b'\x0c' => self.at += 1,
-                b'#' => self.at = self.end_of_line(),
+                b'#' => {
+                    comment = Some(self.at);
+                    self.at = self.end_of_line();
+                }
                 b'\\' => self.continuation()?,
-                b'0'..=b'9' => self.number()?,
+                b'0'..=b'9' => {
+                    let start = self.at;
+                    self.number()?;
+                    self.push(Kind::NUMBER, start);
+                }
                 b'.' if self.bytes.get(self.at + 1).is_some_and(u8::is_ascii_digit) => {
+                    let start = self.at;
                     self.at += 1;
                     self.fraction()?;
+                    self.push(Kind::NUMBER, start);
                 }
                 b'\'' | b'"' => self.string(self.at)?,
                 b'(' | b'[' | b'{' => {
                     self.brackets.push(Bracket { kind: self.peek(), at: self.at, line: self.line(self.at) });
-                    self.at += 1;
+                    self.operator(1);
                 }
                 b')' | b']' | b'}' => self.close()?,
                 b':' if self.ends_expression() => {
                     if let Some(field) = self.strings.last_mut().and_then(|string| string.fields.last_mut()) {
                         field.1 = true;
                     }
-                    self.at += 1;
+                    self.operator(1);
                 }
                 b'_' | b'a'..=b'z' | b'A'..=b'Z' | 0x80.. => self.name()?,
                 byte if byte.is_ascii_control() => {
                     self.at += 1;
                     return Err(self.here(format!("invalid non-printable character U+{byte:04X}")));
                 }
-                _ => self.at += 1,
+                _ => self.operator(3),
             }
         }
-        match self.strings.last() {
-            Some(string) => Err(self.unterminated(string.start, string.triple, true)),
-            None => Ok(()),
+        // In a field it is the brace that is not closed.
+        if let Some(string) = self.strings.last().filter(|_| self.in_text()) {
+            return Err(self.unterminated(string.start, string.triple, true));
         }
+        if self.brackets.is_empty() {
+            if self.in_line() {
+                self.push(Kind::NEWLINE, comment.unwrap_or(self.at));
+            }
+            for _ in 1..self.indents.len() {
+                self.push(Kind::DEDENT, self.at);
+            }
+            self.push(Kind::END, self.at);
+        }
+        Ok(())
+    }
+
+    /// An operator of no more than so many characters.
+    fn operator(&mut self, length: usize) {
+        let rest = &self.bytes[self.at..];
+        let (kind, length) = token::operator(&rest[..length.min(rest.len())]);
+        self.at += length;
+        self.push(kind, self.at - length);
     }
 
     fn indentation(&mut self) -> Scan {
@@ -187,8 +245,10 @@ impl Scanner<'_> {
                 return Err(tabs(self));
             }
             self.indents.push((column, alternative));
+            self.push(Kind::INDENT, self.at);
             return Ok(());
         }
+        let before = self.indents.len();
         while self.indents.len() > 1 && self.indents.last().is_some_and(|(open, _)| column < *open) {
             self.indents.pop();
         }
@@ -202,7 +262,13 @@ impl Scanner<'_> {
                 ..Found::new(end, end, message)
             });
         }
-        if alternative == alternative_top { Ok(()) } else { Err(tabs(self)) }
+        if alternative != alternative_top {
+            return Err(tabs(self));
+        }
+        for _ in self.indents.len()..before {
+            self.push(Kind::DEDENT, self.at);
+        }
+        Ok(())
     }
 
     fn continuation(&mut self) -> Scan {
@@ -228,7 +294,8 @@ impl Scanner<'_> {
             let (opening, closing) = (char::from(bracket.kind), char::from(closing));
             let field = self.strings.last().and_then(|string| string.fields.last());
             if field.is_some_and(|(open, _)| *open == self.brackets.len() + 1) {
-                return Err(self.here(format!("f-string: unmatched '{closing}'")));
+                let kind = self.kind_of_string();
+                return Err(self.here(format!("{kind}: unmatched '{closing}'")));
             }
             let mut message = format!("closing parenthesis '{closing}' does not match opening parenthesis '{opening}'");
             if bracket.line != self.line(self.at - 1) {
@@ -240,6 +307,8 @@ impl Scanner<'_> {
         if let Some(string) = self.strings.last_mut() {
             string.fields.pop_if(|(inside, _)| *inside > open);
         }
+        self.at -= 1;
+        self.operator(1);
         Ok(())
     }
 
@@ -250,6 +319,11 @@ impl Scanner<'_> {
         }
         if matches!(self.peek(), b'\'' | b'"') && is_prefix(&self.text[start..self.at], self.version) {
             return self.string(start);
+        }
+        if matches!(self.peek(), b'\'' | b'"')
+            && let Some(message) = excluding_prefixes(&self.text[start..self.at], self.version)
+        {
+            return Err(Found::new(start, self.at, message));
         }
         for (index, c) in self.text[start..self.at].char_indices() {
             let fine = c == '_' || if index == 0 { is_xid_start(c) } else { is_xid_continue(c) };
@@ -263,6 +337,7 @@ impl Scanner<'_> {
                 return Err(self.here(message));
             }
         }
+        self.push(Kind::of_name(&self.text[start..self.at]), start);
         Ok(())
     }
 }

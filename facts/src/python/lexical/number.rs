@@ -129,12 +129,17 @@ impl Scanner<'_> {
         self.end_of_number("decimal")
     }
 
-    /// A number may touch a keyword, and no other name.
+    /// A number may touch a keyword, and no other name of ASCII letters.
     fn end_of_number(&mut self, kind: &str) -> Scan {
-        const KEYWORDS: [&str; 8] = ["and", "else", "for", "if", "in", "is", "or", "not"];
+        // What begins with one of the latter is no keyword that goes on, but passes for one.
+        const KEYWORDS: [&str; 5] = ["and", "else", "for", "or", "not"];
+        const BEGINNINGS: [&str; 3] = ["if", "in", "is"];
         let rest = &self.text[self.at..];
-        let touches = self.peek() == b'_' || self.peek().is_ascii_alphanumeric() || self.peek() >= 0x80;
-        if !touches || KEYWORDS.iter().any(|keyword| rest.starts_with(keyword)) {
+        let in_name = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric();
+        let is_whole = |rest: &str| rest.bytes().next().is_none_or(|byte| !in_name(byte) && byte < 0x80);
+        let touches_keyword = BEGINNINGS.iter().any(|beginning| rest.starts_with(beginning))
+            || KEYWORDS.iter().any(|keyword| rest.strip_prefix(keyword).is_some_and(is_whole));
+        if !in_name(self.peek()) || touches_keyword {
             return Ok(());
         }
         Err(self.here(format!("invalid {kind} literal")))

@@ -1,6 +1,6 @@
 //! Strings, and the fields of f-strings and t-strings.
 
-use super::{Bracket, Found, Scan, Scanner};
+use super::{Bracket, Found, Kind, Scan, Scanner};
 use crate::python::Version;
 
 /// An f-string or t-string around the place at hand.
@@ -9,6 +9,8 @@ pub(super) struct Interpolated {
     pub(super) quote: u8,
     pub(super) triple: bool,
     pub(super) raw: bool,
+    /// Whether it is a t-string.
+    pub(super) template: bool,
     /// How many brackets were open before it.
     pub(super) outer: usize,
     /// How many brackets are open in each field around, its brace included, and whether its specification has begun.
@@ -38,7 +40,9 @@ impl Scanner<'_> {
         self.at += if triple { 3 } else { 1 };
         if self.version >= Version::Py312 && prefix.contains(['f', 't']) {
             let (outer, raw) = (self.brackets.len(), prefix.contains('r'));
-            self.strings.push(Interpolated { start, quote, triple, raw, outer, fields: vec![] });
+            let template = prefix.contains('t');
+            self.strings.push(Interpolated { start, quote, triple, raw, template, outer, fields: vec![] });
+            self.push(if template { Kind::TSTRING_START } else { Kind::FSTRING_START }, start);
             return Ok(());
         }
         let mut escaped_quote = false;
@@ -51,6 +55,7 @@ impl Scanner<'_> {
                 b'\n' if !triple => break,
                 byte if byte == quote && (!triple || self.bytes[self.at..].starts_with(&[quote; 3])) => {
                     self.at += if triple { 3 } else { 1 };
+                    self.push(Kind::STRING, start);
                     return Ok(());
                 }
                 _ => self.at += 1,
@@ -68,19 +73,34 @@ impl Scanner<'_> {
         if !interpolated && let Some(string) = self.strings.last() {
             let quote = self.bytes[start..].iter().find(|byte| matches!(byte, b'\'' | b'"'));
             if string.triple == triple && quote == Some(&string.quote) {
-                return Found::new(start, self.at, "f-string: expecting '}'");
+                return Found::new(start, self.at, format!("{}: expecting '}}'", self.kind_of_string()));
             }
         }
         let at_end = self.at >= self.bytes.len() && self.bytes.last() == Some(&b'\n');
         let line = self.line(self.at) - usize::from(at_end);
         let kind = match (triple, interpolated) {
-            (true, true) => "triple-quoted f-string",
-            (true, false) => "triple-quoted string",
-            (false, true) => "f-string",
-            (false, false) => "string",
+            (true, true) => format!("triple-quoted {}", self.kind_of_string()),
+            (true, false) => "triple-quoted string".into(),
+            (false, true) => self.kind_of_string().into(),
+            (false, false) => "string".into(),
         };
         let message = format!("unterminated {kind} literal (detected at line {line})");
         Found::new(start, start + 1, message)
+    }
+
+    /// What the innermost string with fields is called.
+    pub(super) fn kind_of_string(&self) -> &'static str {
+        if self.strings.last().is_some_and(|string| string.template) { "t-string" } else { "f-string" }
+    }
+
+    /// Ends the stretch of literal text that began last, `kept` bytes behind the place at hand.
+    fn literal(&mut self, template: bool, kept: usize, even_empty: bool) {
+        let start = self.literal.take().unwrap_or(self.at);
+        if even_empty || self.at + kept > start {
+            self.at += kept;
+            self.push(if template { Kind::TSTRING_MIDDLE } else { Kind::FSTRING_MIDDLE }, start);
+            self.at -= kept;
+        }
     }
 
     /// Literal text of an f-string, up to what ends it.
@@ -89,7 +109,9 @@ impl Scanner<'_> {
         let Some(string) = self.strings.last_mut() else { return Ok(()) };
         let specification = !string.fields.is_empty();
         let (start, quote, triple, raw) = (string.start, string.quote, string.triple, string.raw);
+        let template = string.template;
         let twice = self.bytes.get(self.at + 1) == self.bytes.get(self.at);
+        self.literal.get_or_insert(self.at);
         match self.bytes[self.at] {
             b'\\' => {
                 let next = self.bytes.get(self.at + 1).copied();
@@ -101,24 +123,49 @@ impl Scanner<'_> {
                     _ => 2,
                 };
             }
-            b'{' if twice && !specification => self.at += 2,
+            b'{' if twice && !specification => {
+                self.literal(template, 1, true);
+                self.at += 2;
+            }
             b'{' => {
                 string.fields.push((open + 1, false));
+                self.literal(template, 0, false);
                 self.brackets.push(Bracket { kind: b'{', at: self.at, line: self.line(self.at) });
-                self.at += 1;
+                self.operator(1);
             }
-            b'}' if specification => self.close()?,
-            b'}' if twice => self.at += 2,
+            b'}' if specification => {
+                self.literal(template, 0, true);
+                self.close()?;
+            }
+            b'}' if twice => {
+                self.literal(template, 1, true);
+                self.at += 2;
+            }
             b'}' => {
                 self.at += 1;
-                return Err(self.here("f-string: single '}' is not allowed"));
+                return Err(self.here(format!("{}: single '}}' is not allowed", self.kind_of_string())));
+            }
+            b'\n' if !triple && specification => {
+                self.literal(template, 0, true);
+                if self.version >= Version::Py314 {
+                    self.at += 1;
+                    let kind = self.kind_of_string();
+                    return Err(self.here(format!(
+                        "{kind}: newlines are not allowed in format specifiers for single quoted {kind}s"
+                    )));
+                }
+                if let Some(field) = self.strings.last_mut().and_then(|string| string.fields.last_mut()) {
+                    field.1 = false;
+                }
             }
             b'\n' if !triple => return Err(self.unterminated(start, triple, true)),
             byte if byte == quote && (!triple || self.bytes[self.at..].starts_with(&[quote; 3])) => {
-                let outer = string.outer;
-                self.brackets.truncate(outer);
+                self.literal(template, 0, false);
+                // A field's brace that is open stays so.
                 self.strings.pop();
                 self.at += if triple { 3 } else { 1 };
+                let opened = self.at - if triple { 3 } else { 1 };
+                self.push(if template { Kind::TSTRING_END } else { Kind::FSTRING_END }, opened);
             }
             _ => self.at += 1,
         }
@@ -131,4 +178,18 @@ pub(super) fn is_prefix(name: &str, version: Version) -> bool {
     let name = name.to_ascii_lowercase();
     let templates = version >= Version::Py314 && matches!(name.as_str(), "t" | "rt" | "tr");
     templates || matches!(name.as_str(), "r" | "b" | "u" | "f" | "rb" | "br" | "rf" | "fr")
+}
+
+/// What is wrong with a name in front of a quote: from 3.14 on CPython says which prefixes of strings exclude each other.
+pub(super) fn excluding_prefixes(name: &str, version: Version) -> Option<String> {
+    const EXCLUDING: [(char, char); 7] =
+        [('u', 'b'), ('u', 'r'), ('u', 'f'), ('u', 't'), ('b', 'f'), ('b', 't'), ('f', 't')];
+    let name = name.to_ascii_lowercase();
+    let once = |(at, letter): (usize, char)| "burft".contains(letter) && !name[..at].contains(letter);
+    if version < Version::Py314 || !name.is_ascii() || !name.char_indices().all(once) {
+        return None;
+    }
+    let (first, second) =
+        EXCLUDING.into_iter().find(|(first, second)| name.contains(*first) && name.contains(*second))?;
+    Some(format!("'{first}' and '{second}' prefixes are incompatible"))
 }

@@ -114,10 +114,3 @@ fn joins_operands(kind: TokenKind) -> bool {
             | T::NotEqual
     )
 }
-
-/// The comma in front of an argument.
-pub(super) fn comma_before(tokens: &Tokens, argument: TextRange) -> TextRange {
-    let at = tokens.partition_point(|token| token.start() < argument.start());
-    let comma = tokens[..at].iter().rev().find(|token| token.kind() == TokenKind::Comma);
-    comma.map_or(argument, |comma| TextRange::new(comma.start(), argument.end()))
-}

@@ -1,13 +1,15 @@
-//! Why CPython refuses a file: its exception, its place and its words, from the parser's first error and the
-//! tokenizer's.
+//! Why CPython refuses a file: its exception, its place and its words.
 //!
-//! The order of precedence is that of `Parser/pegen_errors.c`: an error of the tokenizer anywhere in the file, a bracket
-//! that is never closed, then what the parser says.
+//! From 3.11 on the file is parsed by CPython's own grammar ([`peg`]). Before that, and where that parser has nothing to
+//! say, it is told from the tokenizer's error and the other parser's first one; the order of precedence is that of
+//! `Parser/pegen_errors.c`: an error of the tokenizer anywhere in the file, a bracket that is never closed, then what the
+//! parser says.
 
 mod arguments;
 mod context;
 mod future;
 mod older;
+mod peg;
 mod target;
 mod undecoded;
 mod words;
@@ -15,7 +17,6 @@ mod words;
 use ruff_python_ast::token::Tokens;
 use ruff_text_size::{TextRange, TextSize};
 
-use self::arguments::comma_before;
 use self::context::{before_comment, forgotten_comma, furthest, key_alone, legacy_statement, past_not};
 pub(super) use self::future::unknown_feature;
 pub(crate) use self::future::{behind_docstring, undefined_feature};
@@ -38,6 +39,13 @@ pub(super) fn verdict(
     limit: Option<Refusal>,
     parser: Option<Refusal>,
 ) -> Option<Refusal> {
+    if [&lexical.error, &limit, &parser].into_iter().all(Option::is_none) {
+        return None;
+    }
+    let suspect = parser.as_ref().map(|(range, _)| range.start());
+    if let Some(refusal) = peg::verdict(text, version, &lexical, limit.as_ref(), suspect) {
+        return Some(refusal);
+    }
     let Some((range, error)) = parser else {
         return [lexical.error, limit].into_iter().flatten().min_by_key(|(range, _)| range.start());
     };
@@ -73,10 +81,7 @@ pub(super) fn verdict(
             return found(start, "invalid syntax. Perhaps you forgot a comma?");
         }
     }
-    if error.message == UNPACKING_ORDER && version >= Version::Py313 {
-        return Some((comma_before(tokens, range), error));
-    }
-    Some((before_comment(tokens, past_not(tokens, range)), named_by_version(error, version)))
+    Some((before_comment(tokens, past_not(tokens, range)), error))
 }
 
 /// Where the next token of code begins.
@@ -96,21 +101,15 @@ const UNEXPECTED_INDENT: &str = "unexpected indent";
 /// How it begins where a block is missing.
 const MISSING_BLOCK: &str = "expected an indented block";
 
-/// What it says of `f(**a, *b)`.
-const UNPACKING_ORDER: &str = "iterable argument unpacking follows keyword argument unpacking";
-
 /// What it says of a key without a value.
 const KEY_ALONE: &str = "':' expected after dictionary key";
-
-/// What it says of `import` alone.
-const NO_NAMES: &str = "Expected one or more names after 'import'";
 
 /// What it says where no rule knows more.
 const GENERIC: &str = "invalid syntax";
 
 /// A decoder's error in the words of a version.
 pub(super) fn of_decoder(bytes: &[u8], error: PythonError, version: Version) -> PythonError {
-    if version < Version::Py312 && error.message == NULL_BYTES {
+    if version < Version::Py311 && error.message == NULL_BYTES {
         return PythonError { error_type: "ValueError", ..error };
     }
     if let Some(span) = error.span.filter(|_| version >= Version::Py314 && error.message.starts_with(UNICODE_ERROR)) {
@@ -123,16 +122,4 @@ pub(super) fn of_decoder(bytes: &[u8], error: PythonError, version: Version) -> 
         return PythonError { message, ..error };
     }
     error
-}
-
-/// Words that older versions had.
-fn named_by_version(error: PythonError, version: Version) -> PythonError {
-    let message = match error.message.as_str() {
-        "parameter without a default follows parameter with a default" if version < Version::Py312 => {
-            "non-default argument follows default argument"
-        }
-        NO_NAMES if version < Version::Py313 => GENERIC,
-        _ => return error,
-    };
-    PythonError { message: message.into(), ..error }
 }

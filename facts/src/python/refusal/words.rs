@@ -6,7 +6,7 @@ use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use super::arguments::past_arguments;
 use super::context::{enclosing_bracket, starts_expression};
-use super::{GENERIC, KEY_ALONE, NO_NAMES, Refusal, UNEXPECTED_INDENT, UNPACKING_ORDER, target};
+use super::{GENERIC, KEY_ALONE, Refusal, UNEXPECTED_INDENT, target};
 use crate::python::PythonError;
 
 /// A parser's error in CPython's words where it is the same rule.
@@ -54,12 +54,8 @@ pub(in crate::python) fn of_parser(text: &str, tokens: &Tokens, error: &ParseErr
         ParseErrorType::InvalidAnnotatedAssignmentTarget => {
             unannotated(tokens, error.range()).unwrap_or_else(|| syntax("illegal target for annotation"))
         }
-        ParseErrorType::EmptyImportNames if !ends_line(tokens, error.range()) => syntax(GENERIC),
-        ParseErrorType::EmptyImportNames => syntax(NO_NAMES),
         ParseErrorType::ParamAfterVarKeywordParam => syntax("arguments cannot follow var-keyword argument"),
-        ParseErrorType::NonDefaultParamAfterDefaultParam => {
-            syntax("parameter without a default follows parameter with a default")
-        }
+        ParseErrorType::NonDefaultParamAfterDefaultParam => syntax("non-default argument follows default argument"),
         ParseErrorType::ExpectedKeywordParam => syntax("named arguments must follow bare *"),
         ParseErrorType::PositionalAfterKeywordArgument => {
             let message = "positional argument follows keyword argument";
@@ -69,11 +65,14 @@ pub(in crate::python) fn of_parser(text: &str, tokens: &Tokens, error: &ParseErr
             let message = "positional argument follows keyword argument unpacking";
             (past_arguments(tokens, error.range()), PythonError::new("SyntaxError", message, None))
         }
-        ParseErrorType::InvalidArgumentUnpackingOrder => syntax(UNPACKING_ORDER),
+        ParseErrorType::InvalidArgumentUnpackingOrder => {
+            syntax("iterable argument unpacking follows keyword argument unpacking")
+        }
         ParseErrorType::UnparenthesizedGeneratorExpression => syntax("Generator expression must be parenthesized"),
         ParseErrorType::ExpectedToken { .. }
         | ParseErrorType::ExpectedExpression
         | ParseErrorType::EmptySlice
+        | ParseErrorType::EmptyImportNames
         | ParseErrorType::EmptyGlobalNames
         | ParseErrorType::EmptyNonlocalNames
         | ParseErrorType::EmptyDeleteTargets
@@ -105,13 +104,6 @@ pub(in crate::python) fn of_parser(text: &str, tokens: &Tokens, error: &ParseErr
         },
         other => syntax(&other.to_string()),
     }
-}
-
-/// Whether nothing more is on the line.
-fn ends_line(tokens: &Tokens, error: TextRange) -> bool {
-    let at = tokens.partition_point(|token| token.start() < error.start());
-    let next = tokens[at..].iter().find(|token| !token.kind().is_trivia());
-    next.is_none_or(|token| matches!(token.kind(), TokenKind::Newline | TokenKind::EndOfFile))
 }
 
 /// Whether an error is in the header of a definition or of a clause that has nothing but a colon: CPython's grammar insists
