@@ -42,8 +42,7 @@ pub(super) fn verdict(
     if [&lexical.error, &limit, &parser].into_iter().all(Option::is_none) {
         return None;
     }
-    let suspect = parser.as_ref().map(|(range, _)| range.start());
-    if let Some(refusal) = peg::verdict(text, version, &lexical, limit.as_ref(), suspect) {
+    if let Some(refusal) = peg::verdict(text, version, &lexical, limit.as_ref()) {
         return Some(refusal);
     }
     let Some((range, error)) = parser else {

@@ -60,6 +60,8 @@ pub(super) struct Raised {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Halt {
     Raised(Raised),
+    /// Raised by the parser of a text within this one.
+    Inner(Raised),
     /// The token that the tokenizer does not have was asked for.
     Tokenizer,
     /// A limit is broken, or what follows is not this machine's to say.
@@ -87,8 +89,6 @@ pub(super) struct Machine<'m> {
     pub(super) tokens: &'m [Token],
     pub(super) text: &'m str,
     pub(super) version: Version,
-    /// Where another parser saw its first error: strings of 3.11 that it lies in are not read.
-    pub(super) suspect: Option<usize>,
     pub(super) mark: usize,
     /// How many tokens were read.
     pub(super) fill: usize,
@@ -105,19 +105,12 @@ pub(super) struct Machine<'m> {
 }
 
 impl<'m> Machine<'m> {
-    pub(super) fn new(
-        grammar: &'m Grammar,
-        tokens: &'m [Token],
-        text: &'m str,
-        version: Version,
-        suspect: Option<usize>,
-    ) -> Self {
+    pub(super) fn new(grammar: &'m Grammar, tokens: &'m [Token], text: &'m str, version: Version) -> Self {
         Self {
             grammar,
             tokens,
             text,
             version,
-            suspect,
             mark: 0,
             fill: 0,
             asks: false,
@@ -132,13 +125,13 @@ impl<'m> Machine<'m> {
         }
     }
 
-    /// Parses a file. Where it is asked to, the rules of what is wrong are tried too.
-    pub(super) fn parse(&mut self, asks: bool) -> Result<bool, Halt> {
+    /// Parses a file, or what another rule is for. Where it is asked to, the rules of what is wrong are tried too.
+    pub(super) fn parse(&mut self, start: u16, asks: bool) -> Result<bool, Halt> {
         (self.mark, self.depth, self.asks) = (0, 0, asks);
         self.memos.clear();
         self.heads.fill(NO_MEMO);
         self.slots.clear();
-        let found = self.rule(0);
+        let found = self.rule(start);
         match (found, self.halt.take()) {
             (Ok(found), None) => Ok(found.is_some()),
             (_, halt) => Err(halt.unwrap_or(Halt::GaveUp)),

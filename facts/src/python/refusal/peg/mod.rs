@@ -4,6 +4,7 @@
 //! (`_PyPegen_run_parser` in `Parser/pegen.c`). What is raised then gives way to what the tokenizer finds further on
 //! (`_PyPegen_set_syntax_error` in `Parser/pegen_errors.c`).
 
+mod fields;
 mod grammar;
 mod machine;
 mod notation;
@@ -32,39 +33,60 @@ fn grammar(version: Version) -> &'static Grammar {
     GRAMMARS[version as usize].get_or_init(|| Grammar::read(GRAMMAR, version).expect("the grammar is well formed"))
 }
 
-/// What the parser says of a text, if it is this grammar that says it. `limit` is one of the tokenizer's limits that is
-/// broken, `suspect` the place of another parser's first error.
-pub(super) fn verdict(
-    text: &str,
-    version: Version,
-    lexical: &Lexical,
-    limit: Option<&Refusal>,
-    suspect: Option<TextSize>,
-) -> Option<Refusal> {
-    if version < Version::Py311 {
-        return None;
+/// What is parsed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    File,
+    /// What is in a field of an f-string, before 3.12.
+    Field,
+}
+
+impl Start {
+    /// An error of this parser: that of a field says what it is in.
+    fn names(self, raised: Raised) -> Raised {
+        match self {
+            Self::File => raised,
+            Self::Field => Raised { message: format!("f-string: {}", raised.message), ..raised },
+        }
     }
-    let tokenizer = Tokenizer::new(text, version, lexical, limit);
+}
+
+/// What the parser says of a text, if it is this grammar that says it. `limit` is one of the tokenizer's limits that is
+/// broken.
+pub(super) fn verdict(text: &str, version: Version, lexical: &Lexical, limit: Option<&Refusal>) -> Option<Refusal> {
+    if version < Version::Py311 { None } else { says(text, version, lexical, limit, Start::File) }
+}
+
+fn says(text: &str, version: Version, lexical: &Lexical, limit: Option<&Refusal>, start: Start) -> Option<Refusal> {
+    let grammar = grammar(version);
+    let rule = match start {
+        Start::File => 0,
+        Start::Field => grammar.rule("field")?,
+    };
+    let tokenizer = Tokenizer::new(text, lexical, limit, start);
     let tokens = &lexical.tokens[..tokenizer.tokens];
-    let mut machine = Machine::new(grammar(version), tokens, text, version, suspect.map(usize::from));
-    let raised = match machine.parse(false) {
+    let mut machine = Machine::new(grammar, tokens, text, version);
+    let raised = match machine.parse(rule, false) {
         Ok(true) | Err(Halt::GaveUp) => return None,
         Err(Halt::Tokenizer) => return tokenizer.reached(),
-        Err(Halt::Raised(raised)) => raised,
+        Err(Halt::Raised(raised)) => start.names(raised),
+        Err(Halt::Inner(raised)) => raised,
         Ok(false) => {
             let last = machine.fill - 1;
-            match machine.parse(true) {
+            match machine.parse(rule, true) {
                 Err(Halt::GaveUp) => return None,
                 Err(Halt::Tokenizer) => return tokenizer.reached(),
-                Err(Halt::Raised(raised)) => raised,
+                Err(Halt::Raised(raised)) => start.names(raised),
+                Err(Halt::Inner(raised)) => raised,
                 Ok(_) => {
                     let kind = tokens[last].kind;
                     if matches!(kind, Kind::INDENT | Kind::DEDENT) {
                         let what = if kind == Kind::INDENT { "indent" } else { "unindent" };
-                        return Some(refusal(machine.misplaced(format!("unexpected {what}"))));
+                        return Some(refusal(start.names(machine.misplaced(format!("unexpected {what}")))));
                     }
-                    let (start, end) = machine.known(last, last);
-                    Raised { error_type: "SyntaxError", start, end, message: "invalid syntax".into() }
+                    let (at, end) = machine.known(last, last);
+                    let message = "invalid syntax".into();
+                    start.names(Raised { error_type: "SyntaxError", start: at, end, message })
                 }
             }
         }
@@ -72,7 +94,8 @@ pub(super) fn verdict(
     if raised.error_type == super::NOWHERE {
         return Some(refusal(raised));
     }
-    Some(tokenizer.further_on(machine.line(machine.fill - 1)).unwrap_or_else(|| refusal(raised)))
+    let further_on = tokenizer.further_on(machine.line(machine.fill - 1), version);
+    Some(further_on.unwrap_or_else(|| refusal(raised)))
 }
 
 fn refusal(raised: Raised) -> Refusal {
@@ -91,18 +114,18 @@ struct Tokenizer<'t> {
     quiet: bool,
     /// How many tokens are in front of that.
     tokens: usize,
-    version: Version,
+    start: Start,
 }
 
 impl<'t> Tokenizer<'t> {
-    fn new(text: &'t str, version: Version, lexical: &'t Lexical, limit: Option<&'t Refusal>) -> Self {
+    fn new(text: &'t str, lexical: &'t Lexical, limit: Option<&'t Refusal>, start: Start) -> Self {
         let mut tokenizer = Self {
             text,
             lexical,
             error: lexical.error.as_ref(),
             quiet: lexical.quiet.is_some(),
             tokens: lexical.tokens.len(),
-            version,
+            start,
         };
         let start = |refusal: &Refusal| refusal.0.start();
         if let Some(limit) = limit.filter(|limit| tokenizer.error.is_none_or(|error| start(limit) < start(error))) {
@@ -115,8 +138,9 @@ impl<'t> Tokenizer<'t> {
 
     fn never_closed(&self) -> Option<(TextSize, Refusal)> {
         let (bracket, at) = self.lexical.unclosed?;
-        let error = PythonError::new("SyntaxError", format!("'{bracket}' was never closed"), None);
-        Some((at, (TextRange::at(at, TextSize::new(1)), error)))
+        let (error_type, message) = ("SyntaxError", format!("'{bracket}' was never closed"));
+        let (start, end) = (usize::from(at), usize::from(at) + 1);
+        Some((at, refusal(self.start.names(Raised { error_type, start, end, message }))))
     }
 
     /// The error where the parser comes to it.
@@ -126,8 +150,8 @@ impl<'t> Tokenizer<'t> {
 
     /// What takes the place of an error in a line: an error further on, or a bracket that is open behind all that can be
     /// read, from a line before. Inside of an f-string nothing takes the place of what its expression is refused for.
-    fn further_on(&self, line: usize) -> Option<Refusal> {
-        if self.lexical.in_string && self.version >= Version::Py312 {
+    fn further_on(&self, line: usize, version: Version) -> Option<Refusal> {
+        if self.lexical.in_string && version >= Version::Py312 {
             return None;
         }
         if let Some(error) = self.error.filter(|_| !self.quiet) {

@@ -2,8 +2,8 @@
 
 use super::grammar::{Gap, Helper, Label, Place, Template};
 use super::machine::{Halt, Machine, Outcome, Raised, Value};
-use crate::python::Version;
 use crate::python::lexical::Kind;
+use crate::python::{PythonError, Version};
 
 impl Machine<'_> {
     /// Offsets of the line that a token is in, and of the cursor behind the last one of a file.
@@ -111,6 +111,16 @@ impl Machine<'_> {
     pub(super) fn fail_at(&mut self, first: Value, last: Value, message: impl Into<String>) -> Outcome {
         let (start, end) = self.known(self.span(first).0, self.span(last).1);
         self.stop(Halt::Raised(Raised { error_type: "SyntaxError", start, end, message: message.into() }))
+    }
+
+    /// An error of a text of its own, at a column of a line here.
+    pub(super) fn fail_in_line(&mut self, line: usize, column: usize, error: PythonError) -> Outcome<()> {
+        let mut newlines = memchr::memchr_iter(b'\n', self.text.as_bytes());
+        let start = line.checked_sub(2).map_or(0, |before| newlines.nth(before).map_or(self.text.len(), |at| at + 1));
+        let end = self.text[start..].find('\n').map_or(self.text.len(), |length| start + length);
+        let start = self.text.floor_char_boundary((start + column).min(end));
+        let (error_type, message) = (error.error_type, error.message);
+        self.stop(Halt::Inner(Raised { error_type, start, end: start, message }))
     }
 
     pub(super) fn ask(&mut self, helper: Helper, given: &[Value], template: &Template, start: usize) -> Outcome {

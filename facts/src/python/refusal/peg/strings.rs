@@ -13,6 +13,8 @@ struct Literal<'t> {
     bytes: bool,
     raw: bool,
     interpolated: bool,
+    /// Where the body begins.
+    start: usize,
     body: &'t str,
 }
 
@@ -22,7 +24,7 @@ fn literal(text: &str) -> Literal<'_> {
     let has = |letter: char| prefix.contains([letter, letter.to_ascii_uppercase()]);
     let width = if quoted.len() >= 6 && (quoted.starts_with("'''") || quoted.starts_with("\"\"\"")) { 3 } else { 1 };
     let body = quoted.get(width..quoted.len().saturating_sub(width)).unwrap_or_default();
-    Literal { bytes: has('b'), raw: has('r'), interpolated: has('f'), body }
+    Literal { bytes: has('b'), raw: has('r'), interpolated: has('f'), start: quote + width, body }
 }
 
 impl Machine<'_> {
@@ -131,20 +133,19 @@ impl Machine<'_> {
         for string in found {
             let token = self.span(string).0;
             let literal = literal(self.text_of(token));
-            if literal.interpolated {
-                let place = self.known(token, token);
-                // What is in its fields is parsed on its own there, which is not done here.
-                if self.suspect.is_some_and(|at| (place.0..=place.1).contains(&at)) {
-                    return self.stop(Halt::GaveUp);
-                }
-                joined = true;
-            } else {
+            // An f-string is read when it is joined with what is in front of it.
+            if !literal.interpolated {
                 self.string(string)?;
             }
             if bytes.is_some_and(|bytes| bytes != literal.bytes) {
                 return self.fail("cannot mix bytes and nonbytes literals");
             }
             bytes = Some(literal.bytes);
+            if literal.interpolated {
+                let body = literal.start..literal.start + literal.body.len();
+                self.fields(token, body, literal.raw)?;
+                joined = true;
+            }
         }
         Ok(Some(self.node(if joined { Label::JoinedStr } else { Label::Literal }, start, &[])))
     }
@@ -179,7 +180,7 @@ fn bytes_error(body: &str) -> Option<usize> {
 
 /// What the decoder says of the first escape that is none (`_PyUnicode_DecodeUnicodeEscapeInternal`). It counts in a text
 /// in which every character that is not ASCII is an escape of ten characters.
-fn escape_error(body: &str) -> Option<String> {
+pub(super) fn escape_error(body: &str) -> Option<String> {
     let mut position = 0;
     let mut rest = body;
     let width = |text: &str| text.chars().map(|c| if c.is_ascii() { 1 } else { 10 }).sum::<usize>();

@@ -11,7 +11,8 @@ const VERSIONS: [Version; 4] = [Version::Py311, Version::Py312, Version::Py313, 
 
 /// Rules that can be reached from that of a file.
 fn reached(grammar: &Grammar) -> Vec<bool> {
-    let (mut reached, mut pending) = (vec![false; grammar.rules.len()], vec![Item::Rule(0)]);
+    let (mut reached, mut pending) =
+        (vec![false; grammar.rules.len()], vec![Item::Rule(0), Item::Rule(grammar.rule("field").unwrap())]);
     while let Some(item) = pending.pop() {
         match item {
             Item::Rule(rule) if !reached[usize::from(rule)] => {
@@ -65,8 +66,8 @@ fn what_is_no_grammar_is_told() {
 fn says(grammar: &str, text: &str) -> Result<bool, String> {
     let grammar = Grammar::read(grammar, Version::Py313).unwrap();
     let tokens = lexical::check(text, Version::Py313).tokens;
-    let mut machine = Machine::new(&grammar, &tokens, text, Version::Py313, None);
-    machine.parse(true).map_err(|halt| match halt {
+    let mut machine = Machine::new(&grammar, &tokens, text, Version::Py313);
+    machine.parse(0, true).map_err(|halt| match halt {
         Halt::Raised(raised) => format!("{}-{} {}", raised.start, raised.end, raised.message),
         halt => format!("{halt:?}"),
     })
@@ -218,7 +219,7 @@ proptest! {
         for version in VERSIONS {
             let _ = PythonModule::parse(text.as_bytes(), version);
             let lexical = lexical::check(&text, version);
-            if let Some((range, error)) = verdict(&text, version, &lexical, None, None) {
+            if let Some((range, error)) = verdict(&text, version, &lexical, None) {
                 prop_assert!(usize::from(range.end()) <= text.len() + 1, "{text:?}: {error}");
             }
         }
