@@ -77,7 +77,6 @@ type Scan = Result<(), Found>;
 struct Bracket {
     kind: u8,
     at: usize,
-    line: usize,
 }
 
 struct Scanner<'t> {
@@ -169,7 +168,7 @@ impl Scanner<'_> {
                 }
                 b'\'' | b'"' => self.string(self.at)?,
                 b'(' | b'[' | b'{' => {
-                    self.brackets.push(Bracket { kind: self.peek(), at: self.at, line: self.line(self.at) });
+                    self.brackets.push(Bracket { kind: self.peek(), at: self.at });
                     self.operator(1);
                 }
                 b')' | b']' | b'}' => self.close()?,
@@ -298,8 +297,9 @@ impl Scanner<'_> {
                 return Err(self.here(format!("{kind}: unmatched '{closing}'")));
             }
             let mut message = format!("closing parenthesis '{closing}' does not match opening parenthesis '{opening}'");
-            if bracket.line != self.line(self.at - 1) {
-                message.push_str(&format!(" on line {}", bracket.line));
+            let opened = self.line(bracket.at);
+            if opened != self.line(self.at - 1) {
+                message.push_str(&format!(" on line {opened}"));
             }
             return Err(self.here(message));
         }

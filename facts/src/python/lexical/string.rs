@@ -130,7 +130,7 @@ impl Scanner<'_> {
             b'{' => {
                 string.fields.push((open + 1, false));
                 self.literal(template, 0, false);
-                self.brackets.push(Bracket { kind: b'{', at: self.at, line: self.line(self.at) });
+                self.brackets.push(Bracket { kind: b'{', at: self.at });
                 self.operator(1);
             }
             b'}' if specification => {

@@ -7,9 +7,11 @@ use crate::python::lexical::{Kind, Token};
 
 /// Rules within rules at which CPython gives up (`MAXSTACK`).
 const MAX_DEPTH: u32 = 6_000;
-/// Rules that are tried before the machine gives up: so many, and so many more a token.
+/// Rules that are tried before the machine gives up: so many, and so many more a token, but no more than take seconds and
+/// some hundred megabytes. Sources that people write need a few dozen a token.
 const STEPS: u64 = 2_000_000;
 const STEPS_A_TOKEN: u64 = 500;
+const MOST_STEPS: u64 = 20_000_000;
 const STACK_LEFT: usize = 64 * 1024;
 const STACK_MORE: usize = 1024 * 1024;
 
@@ -116,7 +118,7 @@ impl<'m> Machine<'m> {
             asks: false,
             halt: None,
             depth: 0,
-            steps: STEPS + STEPS_A_TOKEN * tokens.len() as u64,
+            steps: MOST_STEPS.min(STEPS + STEPS_A_TOKEN * tokens.len() as u64),
             memos: vec![],
             heads: vec![NO_MEMO; tokens.len() + 1],
             nodes: vec![],
