@@ -1,4 +1,4 @@
-//! Where CPython's tokenizer gives up, for files that are refused.
+//! The tokens of CPython's tokenizer and where it gives up, for files that are refused.
 //!
 //! CPython reads a refused file to its end and prefers what its tokenizer finds there to what the parser said. The
 //! parser behind the facts goes on where CPython's tokenizer stops, so its own errors can't tell; this module walks the

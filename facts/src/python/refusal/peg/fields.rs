@@ -145,12 +145,11 @@ impl Machine<'_> {
                 self.fail("f-string expression part cannot include a backslash")?;
             }
             match (quote, byte) {
-                (Some((open, triple)), _) => {
-                    if byte == open && (!triple || three) {
-                        at += if triple { 2 } else { 0 };
-                        quote = None;
-                    }
+                (Some((open, triple)), _) if byte == open && (!triple || three) => {
+                    at += if triple { 2 } else { 0 };
+                    quote = None;
                 }
+                (Some(_), _) => {}
                 (None, b'\'' | b'"') => {
                     at += if three { 2 } else { 0 };
                     quote = Some((byte, three));

@@ -278,8 +278,8 @@ impl Machine<'_> {
         }
     }
 
-    /// Whether the version places errors of strings at the strings.
-    pub(super) fn knows_strings(&self) -> bool {
+    /// Whether what is wrong with a string is placed at it, and not at the last token that was read.
+    pub(super) fn points_at_strings(&self) -> bool {
         self.version >= Version::Py314
     }
 }

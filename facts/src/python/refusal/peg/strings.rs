@@ -103,7 +103,7 @@ impl Machine<'_> {
     /// A string that can't be decoded.
     fn undecodable(&mut self, token: usize, message: &str) -> Outcome {
         let message = format!("(unicode error) {message}");
-        match self.knows_strings() {
+        match self.points_at_strings() {
             true => self.fail_at(Value::token(token), Value::token(token), message),
             false => self.fail(message),
         }
@@ -118,7 +118,7 @@ impl Machine<'_> {
             }
             if let Some(at) = bytes_error(literal.body).filter(|_| !literal.raw) {
                 let message = format!("(value error) invalid \\x escape at position {at}");
-                return if self.knows_strings() { self.fail_at(value, value, message) } else { self.fail(message) };
+                return if self.points_at_strings() { self.fail_at(value, value, message) } else { self.fail(message) };
             }
         } else if let Some(message) = escape_error(literal.body).filter(|_| !literal.raw) {
             return self.undecodable(token, &message);
