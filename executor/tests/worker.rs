@@ -83,7 +83,7 @@ fn config(faults: &[(&str, FaultKind)]) -> PoolConfig {
     // Much time, for machines that are slow or busy otherwise; little where it is what is tested.
     let has = |fault: FaultKind| faults.iter().any(|(_, kind)| *kind == fault);
     let wall_factor = if has(FaultKind::Sleep) { 2 } else { 60 };
-    let cpu_ms = if has(FaultKind::Spin) || has(FaultKind::Sleep) { 500 } else { 10_000 };
+    let cpu_ms = if has(FaultKind::Spin) || has(FaultKind::Sleep) { 1_000 } else { 10_000 };
     let faults = faults.iter().map(|(path, kind)| Fault { path: (*path).into(), kind: *kind }).collect();
     PoolConfig { wall_factor, faults, ..PoolConfig::new(2, Options::default(), Limits { cpu_ms, ..limits() }) }
 }
