@@ -174,7 +174,10 @@ fn load(content: Result<Content, LaneStatus>, limit: u64) -> FileContent {
         Ok(Content::File(file)) => {
             // The file may grow while it is read.
             let size = file.metadata().map_or(0, |metadata| metadata.len());
-            let mut bytes = Vec::with_capacity(size.min(limit) as usize + 1);
+            if size > limit {
+                return FileContent::TooLarge;
+            }
+            let mut bytes = Vec::with_capacity(size as usize + 1);
             match file.take(limit.saturating_add(1)).read_to_end(&mut bytes) {
                 Ok(_) => bytes.into(),
                 Err(error) => return FileContent::Refused(unread(&error)),

