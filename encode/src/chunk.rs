@@ -8,6 +8,7 @@ use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnDescPtr;
 use zstd::bulk::Compressor;
 
+use crate::booleans::Booleans;
 use crate::ids::Ids;
 use crate::integers::Integers;
 use crate::settings::bounded;
@@ -28,6 +29,7 @@ fn run_lengths(array: &RunArray<Int32Type>) -> impl Iterator<Item = (usize, usiz
 
 /// How a column is encoded.
 pub(crate) enum Chunk {
+    Booleans(Booleans),
     Integers(Integers),
     Ids(Ids),
     Texts(Texts),
@@ -39,6 +41,7 @@ impl Chunk {
     /// The chunk of a flat column, unless the general writer is to encode it.
     pub(crate) fn of(field: &Field, column: &ColumnDescPtr) -> Option<Self> {
         Some(match field.data_type() {
+            DataType::Boolean => Self::Booleans(Booleans::new(column.clone())),
             DataType::Int32 => Self::Integers(Integers::new(column.clone())),
             // The one id that stays the same over a file's rows.
             DataType::Int64 if field.name() == "file_id" && !field.is_nullable() => Self::Ids(Ids::new(column.clone())),
@@ -50,6 +53,7 @@ impl Chunk {
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         match self {
+            Self::Booleans(chunk) => chunk.bytes(),
             Self::Integers(chunk) => chunk.bytes(),
             Self::Ids(chunk) => chunk.bytes(),
             Self::Texts(chunk) => chunk.bytes(),
@@ -67,6 +71,7 @@ impl Chunk {
             return Err(ParquetError::General(format!("column `{}` takes no nulls", field.name())));
         }
         match self {
+            Self::Booleans(chunk) => chunk.write(array.as_boolean_opt().ok_or_else(mismatch)?, compressor),
             Self::Integers(chunk) => {
                 chunk.write(array.as_primitive_opt::<Int32Type>().ok_or_else(mismatch)?, compressor)
             }
@@ -107,6 +112,7 @@ impl Chunk {
         compressor: &mut Compressor<'_>,
     ) -> Result<()> {
         let encoded = match self {
+            Self::Booleans(chunk) => chunk.close(compressor)?,
             Self::Integers(chunk) => chunk.close(compressor)?,
             Self::Ids(chunk) => chunk.close(compressor)?,
             Self::Texts(chunk) => chunk.close(compressor)?,

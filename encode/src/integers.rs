@@ -10,7 +10,7 @@ use parquet::schema::types::ColumnDescPtr;
 use zstd::bulk::Compressor;
 
 use crate::delta;
-use crate::levels::Levels;
+use crate::levels::{Levels, extend_valid};
 use crate::pages::{Encoded, Pages};
 use crate::settings::PAGE_ROWS;
 
@@ -47,13 +47,8 @@ impl Integers {
     fn push(&mut self, array: &Int32Array) {
         self.page_rows += array.len();
         self.levels.push(array.nulls(), array.len());
-        match array.nulls().filter(|nulls| nulls.null_count() > 0) {
-            None => self.values.extend_from_slice(array.values()),
-            Some(nulls) => {
-                self.nulls += nulls.null_count();
-                extend_valid(&mut self.values, array.values().iter().copied().zip(nulls.iter()));
-            }
-        }
+        self.nulls += array.null_count();
+        extend_valid(&mut self.values, array.values(), array.nulls(), |value| value);
     }
 
     fn end_page(&mut self, compressor: &mut Compressor<'_>) -> Result<()> {
@@ -90,15 +85,4 @@ pub(crate) fn parts(rows: usize, held: &mut usize) -> Vec<Range<usize>> {
         start = end;
     }
     parts
-}
-
-/// Appends the values that are valid, without a branch a value.
-pub(crate) fn extend_valid<T: Copy + Default>(out: &mut Vec<T>, values: impl ExactSizeIterator<Item = (T, bool)>) {
-    let mut end = out.len();
-    out.resize(end + values.len(), T::default());
-    for (value, valid) in values {
-        out[end] = value;
-        end += usize::from(valid);
-    }
-    out.truncate(end);
 }

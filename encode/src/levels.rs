@@ -37,3 +37,27 @@ impl Levels {
         }
     }
 }
+
+/// Appends what the rows with a value have, of which `of` makes what is stored.
+///
+/// Values come and go in runs: 64 rows at a time are told to have all of them, or none.
+pub(crate) fn extend_valid<T: Copy, U>(
+    out: &mut Vec<U>,
+    rows: &[T],
+    nulls: Option<&NullBuffer>,
+    mut of: impl FnMut(T) -> U,
+) {
+    const BITS: usize = u64::BITS as usize;
+    let Some(nulls) = nulls else { return out.extend(rows.iter().map(|row| of(*row))) };
+    out.reserve(rows.len() - nulls.null_count());
+    for (rows, mut valid) in rows.chunks(BITS).zip(nulls.inner().bit_chunks().iter_padded()) {
+        if valid == u64::MAX {
+            out.extend(rows.iter().map(|row| of(*row)));
+            continue;
+        }
+        while valid != 0 {
+            out.push(of(rows[valid.trailing_zeros() as usize]));
+            valid &= valid - 1;
+        }
+    }
+}

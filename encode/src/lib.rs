@@ -7,6 +7,7 @@
 //! Nothing here knows where files lie or what a table is.
 
 mod bitpack;
+mod booleans;
 mod chunk;
 mod delta;
 mod hybrid;

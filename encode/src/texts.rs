@@ -1,6 +1,6 @@
 //! Chunks of text: a dictionary, and plain values once it has grown too large.
 
-use arrow::array::{Array, AsArray, DictionaryArray, StringArray};
+use arrow::array::{Array, AsArray, DictionaryArray, PrimitiveArray, StringArray};
 use arrow::datatypes::{ArrowDictionaryKeyType, ArrowNativeType};
 use hashbrown::HashTable;
 use parquet::basic::Encoding;
@@ -13,8 +13,8 @@ use zstd::bulk::Compressor;
 
 use crate::bitpack::width;
 use crate::hybrid;
-use crate::integers::{extend_valid, parts};
-use crate::levels::Levels;
+use crate::integers::parts;
+use crate::levels::{Levels, extend_valid};
 use crate::pages::{Encoded, Pages};
 use crate::settings::{BOUND_BYTES, DICTIONARY_BYTES, PAGE_BYTES, PAGE_ROWS};
 
@@ -70,13 +70,7 @@ impl Texts {
         for rows in parts(array.len(), &mut { self.page_rows }) {
             let keys = array.keys().slice(rows.start, rows.len());
             self.begin_rows(&keys);
-            match keys.nulls().filter(|nulls| nulls.null_count() > 0) {
-                None => self.push_keys(keys.values().iter().map(|key| (key.as_usize(), true)), words),
-                Some(nulls) => {
-                    let keys = keys.values().iter().zip(nulls.iter());
-                    self.push_keys(keys.map(|(key, valid)| (key.as_usize(), valid)), words);
-                }
-            }
+            self.push_keys(&keys, words);
             self.end_rows(compressor)?;
         }
         Ok(())
@@ -131,24 +125,19 @@ impl Texts {
         Ok(())
     }
 
-    fn push_keys(&mut self, keys: impl ExactSizeIterator<Item = (usize, bool)>, words: &StringArray) {
+    fn push_keys<K: ArrowDictionaryKeyType>(&mut self, keys: &PrimitiveArray<K>, words: &StringArray) {
         if self.plain.is_some() {
-            keys.filter(|(_, valid)| *valid).for_each(|(key, _)| self.push(words.value(key)));
+            keys.iter().flatten().for_each(|key| self.push(words.value(key.as_usize())));
             return;
         }
         let (translated, dictionary, bounds) = (&mut self.translated, &mut self.words, &mut self.bounds);
-        let translate = |(key, valid): (usize, bool)| {
-            if !valid {
-                return (0, false);
+        extend_valid(&mut self.keys, keys.values(), keys.nulls(), |key| {
+            let known = &mut translated[key.as_usize()];
+            if *known == UNKNOWN {
+                *known = dictionary.key(words.value(key.as_usize()), bounds);
             }
-            let mut known = translated[key];
-            if known == UNKNOWN {
-                known = dictionary.key(words.value(key), bounds);
-                translated[key] = known;
-            }
-            (known, true)
-        };
-        extend_valid(&mut self.keys, keys.map(translate));
+            *known
+        });
     }
 
     fn push(&mut self, text: &str) {

@@ -76,6 +76,14 @@ proptest! {
     }
 
     #[test]
+    fn booleans_come_back(runs in prop::collection::vec((prop::option::of(any::<bool>()), 1..90usize), 0..40), piece in 1..800usize) {
+        let values: Vec<Option<bool>> = runs.into_iter().flat_map(|(value, rows)| vec![value; rows]).collect();
+        let known: BooleanArray = values.iter().map(|value| Some(value.unwrap_or_default())).collect();
+        check(Arc::new(known), false, piece);
+        check(Arc::new(BooleanArray::from(values)), true, piece);
+    }
+
+    #[test]
     fn words_come_back(words in words(), piece in 1..300usize) {
         check(Arc::new(StringArray::from(words)), true, piece);
     }
@@ -106,8 +114,9 @@ fn other_types_and_ids_go_along() {
     let batch = RecordBatch::try_new(schema.clone(), columns.into_iter().map(|c| c.1).collect()).unwrap();
     let (bytes, metadata) = written(&schema, std::slice::from_ref(&batch));
     assert_eq!(read(bytes, &schema), batch);
-    let ids = metadata.row_group(0).column(0).statistics().cloned();
-    assert_eq!(ids, Some(Statistics::int64(Some(-9), Some(7), None, Some(0), false)));
+    let statistics = |column: usize| metadata.row_group(0).column(column).statistics().cloned();
+    assert_eq!(statistics(0), Some(Statistics::int64(Some(-9), Some(7), None, Some(0), false)));
+    assert_eq!(statistics(1), Some(Statistics::boolean(Some(false), Some(true), None, Some(1), false)));
 }
 
 #[test]

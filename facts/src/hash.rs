@@ -5,7 +5,7 @@
 //! its rows' hashes: it does not depend on batches, shards or encodings, and a lost, doubled or changed row moves it.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type};
 use arrow::error::ArrowError;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -34,6 +34,9 @@ fn fold(a: u64, b: u64) -> u64 {
 const K0: u64 = 0x9e37_79b9_7f4a_7c15;
 const K1: u64 = 0xd6e8_feb8_6659_fd93;
 
+/// Rows whose bits one word holds.
+const BITS: usize = u64::BITS as usize;
+
 #[inline]
 fn mix(value: u64, salt: u64) -> u64 {
     fold(value ^ salt, K0 ^ salt.rotate_left(32))
@@ -59,9 +62,39 @@ pub fn rows_hash(hashes: &[u64]) -> i64 {
     hashes.iter().fold(0u64, |sum, hash| sum.wrapping_add(*hash)) as i64
 }
 
-/// All ones where a row has a value, zero where it has none.
-fn masks(nulls: &NullBuffer) -> impl Iterator<Item = u64> {
-    nulls.iter().map(|valid| u64::from(valid).wrapping_neg())
+/// Adds what rows with a value have for it. Values come and go in runs, so 64 rows that all have one, or all none, are
+/// told at once; which of the others are null can't be foreseen, so there is no branch for it.
+#[inline]
+fn add_valid<T: Copy>(hashes: &mut [u64], values: &[T], nulls: Option<&NullBuffer>, of: impl Fn(T) -> u64) {
+    let add = |rows: std::iter::Zip<std::slice::IterMut<'_, u64>, std::slice::Iter<'_, T>>| {
+        rows.for_each(|(hash, value)| *hash = hash.wrapping_add(of(*value)));
+    };
+    let Some(nulls) = nulls else { return add(hashes.iter_mut().zip(values)) };
+    let valid = nulls.inner().bit_chunks();
+    for ((hashes, values), valid) in hashes.chunks_mut(BITS).zip(values.chunks(BITS)).zip(valid.iter_padded()) {
+        let rows = hashes.iter_mut().zip(values);
+        match valid {
+            0 => {}
+            u64::MAX => add(rows),
+            _ => rows.enumerate().for_each(|(bit, (hash, value))| {
+                let mask = (valid >> bit & 1).wrapping_neg();
+                *hash = hash.wrapping_add(of(*value) & mask);
+            }),
+        }
+    }
+}
+
+/// Adds what `false` and `true` stand for, without nulls.
+fn add_booleans(hashes: &mut [u64], values: &BooleanBuffer, of: [u64; 2]) {
+    for (hashes, bits) in hashes.chunks_mut(BITS).zip(values.bit_chunks().iter_padded()) {
+        match bits {
+            0 => hashes.iter_mut().for_each(|hash| *hash = hash.wrapping_add(of[0])),
+            u64::MAX => hashes.iter_mut().for_each(|hash| *hash = hash.wrapping_add(of[1])),
+            _ => hashes.iter_mut().enumerate().for_each(|(bit, hash)| {
+                *hash = hash.wrapping_add(of[(bits >> bit & 1) as usize]);
+            }),
+        }
+    }
 }
 
 fn add_column(hashes: &mut [u64], column: &ArrayRef, salt: u64) -> Result<(), ArrowError> {
@@ -78,17 +111,10 @@ fn add_column(hashes: &mut [u64], column: &ArrayRef, salt: u64) -> Result<(), Ar
             }
         }};
     }
-    // Which rows are null can't be foreseen: these loops have no branch for it.
     macro_rules! integers {
         ($ty:ty) => {{
             let array = column.as_primitive::<$ty>();
-            let rows = hashes.iter_mut().zip(array.values());
-            match array.nulls() {
-                None => rows.for_each(|(hash, value)| *hash = hash.wrapping_add(mix(*value as u64, salt))),
-                Some(nulls) => rows.zip(masks(nulls)).for_each(|((hash, value), mask)| {
-                    *hash = hash.wrapping_add(mix(*value as u64, salt) & mask);
-                }),
-            }
+            add_valid(hashes, array.values(), array.nulls(), |value| mix(value as u64, salt));
         }};
     }
     let bytes = |value: &[u8]| xxh3_64_with_seed(value, salt);
@@ -96,6 +122,9 @@ fn add_column(hashes: &mut [u64], column: &ArrayRef, salt: u64) -> Result<(), Ar
         DataType::Int32 => integers!(Int32Type),
         DataType::Int64 => integers!(Int64Type),
         DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, _) => integers!(TimestampMicrosecondType),
+        DataType::Boolean if column.null_count() == 0 => {
+            add_booleans(hashes, column.as_boolean().values(), [1, 2].map(|value| mix(value, salt)));
+        }
         DataType::Boolean => values!(column.as_boolean(), |value: bool| u64::from(value) + 1),
         DataType::Utf8 => values!(column.as_string::<i32>(), |value: &str| bytes(value.as_bytes())),
         DataType::LargeUtf8 => values!(column.as_string::<i64>(), |value: &str| bytes(value.as_bytes())),
@@ -109,15 +138,10 @@ fn add_column(hashes: &mut [u64], column: &ArrayRef, salt: u64) -> Result<(), Ar
                     let array = column.as_dictionary::<$ty>();
                     let mut of_value = vec![0u64; array.values().len()];
                     add_column(&mut of_value, array.values(), salt)?;
-                    let rows = hashes.iter_mut().zip(array.keys().values());
-                    match array.keys().nulls() {
-                        None => rows.for_each(|(hash, key)| *hash = hash.wrapping_add(of_value[*key as usize])),
-                        // A null's key may be any.
-                        Some(nulls) => rows.zip(masks(nulls)).for_each(|((hash, key), mask)| {
-                            let of_value = of_value.get(*key as usize).copied().unwrap_or_default();
-                            *hash = hash.wrapping_add(of_value & mask);
-                        }),
-                    }
+                    let keys = array.keys();
+                    // A null's key may be any.
+                    let of_key = |key| of_value.get(key as usize).copied().unwrap_or_default();
+                    add_valid(hashes, keys.values(), keys.nulls(), of_key);
                 }};
             }
             match key.as_ref() {
@@ -155,7 +179,7 @@ fn unsupported(ty: &DataType) -> ArrowError {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{DictionaryArray, Int32Array, StringArray, StringViewArray};
+    use arrow::array::{BooleanArray, DictionaryArray, Int32Array, StringArray, StringViewArray};
 
     use super::*;
 
@@ -173,6 +197,28 @@ mod tests {
         let expected = row_hashes(&batch(vec![("t", plain), ("n", number.clone())])).unwrap();
         assert_eq!(row_hashes(&batch(vec![("n", number.clone()), ("t", dictionary)])).unwrap(), expected);
         assert_eq!(row_hashes(&batch(vec![("t", view), ("n", number)])).unwrap(), expected);
+    }
+
+    /// Rows are read 64 at a time; what a row has must not depend on its neighbours.
+    #[test]
+    fn a_row_has_the_same_hash_wherever_it_lies() {
+        let rows = 400;
+        // Stretches of all, of none and of some.
+        let valid = |row: usize| row < 130 || row > 270 && row % 3 == 1;
+        let number: Int32Array = (0..rows).map(|row| valid(row).then_some(row as i32)).collect();
+        let word = ["a", "b", ""];
+        let words: DictionaryArray<UInt16Type> = (0..rows).map(|row| valid(row + 9).then_some(word[row % 3])).collect();
+        let known: BooleanArray = (0..rows).map(|row| Some(row > 70 && (row < 200 || row % 5 == 0))).collect();
+        let flags: BooleanArray = (0..rows).map(|row| valid(row).then_some(row % 7 == 0)).collect();
+        let batch = batch(vec![
+            ("number", Arc::new(number)),
+            ("words", Arc::new(words)),
+            ("known", Arc::new(known)),
+            ("flags", Arc::new(flags)),
+        ]);
+        let alone: Vec<u64> = (0..rows).flat_map(|row| row_hashes(&batch.slice(row, 1)).unwrap()).collect();
+        assert_eq!(row_hashes(&batch).unwrap(), alone);
+        assert_eq!(row_hashes(&batch.slice(37, 300)).unwrap(), alone[37..337]);
     }
 
     #[test]
@@ -206,5 +252,9 @@ mod tests {
         // Stored hashes must stay comparable across versions: a change here needs a new lake format.
         assert_eq!(file_id("r", b"a/b.py"), -8_855_639_777_703_706_601);
         assert_eq!(hashes, [17_570_126_027_464_944_363, 10_271_956_114_875_970_482]);
+        let flags = row_hashes(&batch(vec![("f", Arc::new(BooleanArray::from(vec![false, true])))])).unwrap();
+        assert_eq!(flags, [18_177_506_922_723_427_916, 9_566_812_332_233_067_524]);
+        let with_null: BooleanArray = [Some(false), Some(true), None].into_iter().collect();
+        assert_eq!(row_hashes(&batch(vec![("f", Arc::new(with_null))])).unwrap()[..2], flags);
     }
 }

@@ -15,10 +15,12 @@ mod text;
 mod walk;
 
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 
 use tree_sitter::Parser;
 
 use self::grammars::Grammar;
+use self::heap::Nursery;
 use self::text::Text;
 use self::walk::{Tables, Walk, Wants};
 use crate::catalog::Dataset;
@@ -73,7 +75,6 @@ pub fn languages() -> impl Iterator<Item = Language> {
 pub struct TsSession {
     max_text_bytes: usize,
     max_docstring_bytes: usize,
-    parser: Parser,
     /// Made when a file first asks for them.
     grammars: BTreeMap<Language, Grammar>,
     tables: Tables,
@@ -82,11 +83,9 @@ pub struct TsSession {
 impl TsSession {
     /// With these options.
     pub fn new(options: &Options) -> Self {
-        heap::take_over();
         Self {
             max_text_bytes: options.max_text_bytes,
             max_docstring_bytes: options.max_docstring_bytes,
-            parser: Parser::new(),
             grammars: BTreeMap::new(),
             tables: Tables::default(),
         }
@@ -116,10 +115,12 @@ impl Session for TsSession {
             say(Severity::Warning, "invalid_utf8", "not UTF-8 from here on: texts hold replacement characters", first);
         }
         let grammar = self.grammars.entry(spec.language).or_insert_with(|| Grammar::new(spec));
-        if let Err(error) = self.parser.set_language(&grammar.language) {
+        let _nursery = Nursery::enter();
+        let mut parser = Parser::new();
+        if let Err(error) = parser.set_language(&grammar.language) {
             return failed("grammar", format!("{} {} does not fit the parser: {error}", spec.name, spec.version));
         }
-        let Some(tree) = self.parser.parse(bytes, None) else {
+        let Some(tree) = parser.parse(bytes, None).map(ManuallyDrop::new) else {
             return failed("no_tree", "the parser gave no tree".into());
         };
         Walk::run(grammar, &tree, text, self.max_docstring_bytes, Wants::of(request), &mut self.tables);

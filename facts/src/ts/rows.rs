@@ -11,8 +11,15 @@ use crate::columns::Builder;
 
 impl<'t> Walk<'_, 't> {
     #[inline]
-    pub(super) fn push_node(&mut self, node: &Node<'t>, flags: Flags, field: Option<FieldId>, place: &Place) {
-        let (grammar, kind) = (self.grammar, node.kind_id());
+    pub(super) fn push_node(
+        &mut self,
+        node: &Node<'t>,
+        kind: u16,
+        flags: Flags,
+        field: Option<FieldId>,
+        place: &Place,
+    ) {
+        let grammar = self.grammar;
         let own = node.grammar_id();
         let aliased = own != kind;
         let index = self.frames.last().map_or(0, |f| f.children);

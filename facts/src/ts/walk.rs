@@ -250,7 +250,7 @@ impl<'s, 't> Walk<'s, 't> {
         self.counts.missing += i32::from(flags.missing);
         self.counts.extra += i32::from(flags.extra);
         if self.wants.nodes {
-            self.push_node(&node, flags, field, &place);
+            self.push_node(&node, kind, flags, field, &place);
         }
         if flags.error && self.wants.errors {
             self.push_error(&place);
