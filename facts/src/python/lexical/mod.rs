@@ -11,6 +11,7 @@ mod token;
 use ruff_text_size::{TextRange, TextSize};
 use unicode_ident::{is_xid_continue, is_xid_start};
 
+pub(super) use self::string::MAX_FIELDS;
 use self::string::{Interpolated, excluding_prefixes, is_prefix};
 pub(super) use self::token::{Kind, Token};
 use super::{PythonError, Version};

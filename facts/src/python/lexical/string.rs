@@ -3,6 +3,9 @@
 use super::{Bracket, Found, Kind, Scan, Scanner};
 use crate::python::Version;
 
+/// Fields of an f-string that may be open within each other's specifications (`MAX_EXPR_NESTING`).
+pub(in crate::python) const MAX_FIELDS: usize = 3;
+
 /// An f-string or t-string around the place at hand.
 pub(super) struct Interpolated {
     pub(super) start: usize,
@@ -126,6 +129,13 @@ impl Scanner<'_> {
             b'{' if twice && !specification => {
                 self.literal(template, 1, true);
                 self.at += 2;
+            }
+            b'{' if string.fields.len() >= MAX_FIELDS => {
+                let message = format!("{}: expressions nested too deeply", self.kind_of_string());
+                let found = self.here(message);
+                // The brace is put back. In front of the line's first there is nothing in that line.
+                let start = if self.text[..self.at].ends_with('\n') { self.at } else { found.start };
+                return Err(Found { start, ..found });
             }
             b'{' => {
                 string.fields.push((open + 1, false));
