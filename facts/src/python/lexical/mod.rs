@@ -46,6 +46,7 @@ pub(super) fn check(text: &str, version: Version) -> Lexical {
         indents: vec![(0, 0)],
         tokens: vec![],
         literal: None,
+        named: false,
     };
     let found = scanner.run().err();
     let size = |at: usize| TextSize::new(text.floor_char_boundary(at) as u32);
@@ -92,6 +93,8 @@ struct Scanner<'t> {
     tokens: Vec<Token>,
     /// Where the stretch of an f-string's literal text begins that is being read.
     literal: Option<usize>,
+    /// Whether the name of a character has begun in it (`\N{`), which takes the next closing brace.
+    named: bool,
 }
 
 impl Scanner<'_> {

@@ -99,6 +99,7 @@ impl Scanner<'_> {
     /// Ends the stretch of literal text that began last, `kept` bytes behind the place at hand.
     fn literal(&mut self, template: bool, kept: usize, even_empty: bool) {
         let start = self.literal.take().unwrap_or(self.at);
+        self.named = false;
         if even_empty || self.at + kept > start {
             self.at += kept;
             self.push(if template { Kind::TSTRING_MIDDLE } else { Kind::FSTRING_MIDDLE }, start);
@@ -117,14 +118,17 @@ impl Scanner<'_> {
         self.literal.get_or_insert(self.at);
         match self.bytes[self.at] {
             b'\\' => {
-                let next = self.bytes.get(self.at + 1).copied();
-                let name = !raw && next == Some(b'N') && self.bytes.get(self.at + 2) == Some(&b'{');
-                let close = memchr::memchr(b'}', &self.bytes[self.at..]).filter(|_| name);
-                self.at += match (next, close) {
-                    (_, Some(length)) => length + 1,
-                    (Some(b'{' | b'}'), None) => 1,
+                let named = !raw && self.bytes[self.at..].starts_with(b"\\N{");
+                self.named |= named;
+                self.at += match self.bytes.get(self.at + 1) {
+                    _ if named => 3,
+                    Some(b'{' | b'}') => 1,
                     _ => 2,
                 };
+            }
+            b'}' if self.named => {
+                self.literal(template, 1, true);
+                self.at += 1;
             }
             b'{' if twice && !specification => {
                 self.literal(template, 1, true);
@@ -156,7 +160,6 @@ impl Scanner<'_> {
                 return Err(self.here(format!("{}: single '}}' is not allowed", self.kind_of_string())));
             }
             b'\n' if !triple && specification => {
-                self.literal(template, 0, true);
                 if self.version >= Version::Py314 {
                     self.at += 1;
                     let kind = self.kind_of_string();
@@ -164,6 +167,7 @@ impl Scanner<'_> {
                         "{kind}: newlines are not allowed in format specifiers for single quoted {kind}s"
                     )));
                 }
+                self.literal(template, 0, true);
                 if let Some(field) = self.strings.last_mut().and_then(|string| string.fields.last_mut()) {
                     field.1 = false;
                 }
