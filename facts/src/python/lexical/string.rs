@@ -207,3 +207,32 @@ pub(super) fn excluding_prefixes(name: &str, version: Version) -> Option<String>
         EXCLUDING.into_iter().find(|(first, second)| name.contains(*first) && name.contains(*second))?;
     Some(format!("'{first}' and '{second}' prefixes are incompatible"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::python::lexical::check;
+
+    /// Where the first error of a text is, and what it says.
+    fn error(text: &str, version: Version) -> Option<(u32, String)> {
+        check(text, version).error.map(|(range, error)| (range.start().to_u32(), error.message))
+    }
+
+    #[test]
+    fn fields_nest_three_deep() {
+        assert_eq!(error("f'{a:{b:{c}}}'", Version::Py312), None);
+        let of = |kind: &str| format!("{kind}: expressions nested too deeply");
+        assert_eq!(error("f'{a:{b:{c:{d}}}}'", Version::Py312), Some((10, of("f-string"))));
+        assert_eq!(error("t'{f\"{a:{b:{c:x{d}}}}\"}'", Version::Py314), Some((14, of("f-string"))));
+        assert_eq!(error("t'''{a:{b:{c:\n{d}}}}'''", Version::Py314), Some((14, of("t-string"))));
+    }
+
+    #[test]
+    fn the_name_of_a_character_ends_where_its_stretch_of_text_does() {
+        let unterminated = |line| Some((0, format!("unterminated f-string literal (detected at line {line})")));
+        assert_eq!(error("f'\\N{a b}}}'", Version::Py312), None);
+        assert_eq!(error("f'\\N{a'", Version::Py312), None);
+        assert_eq!(error("f'\\N{a\n}'", Version::Py312), unterminated(1));
+        assert_eq!(error("f'\\N{a}}'", Version::Py312), Some((7, "f-string: single '}' is not allowed".to_owned())));
+    }
+}
