@@ -19,6 +19,9 @@ use super::{PythonError, Version};
 /// How the tokenizer begins about a character that no name has.
 pub(super) const INVALID_CHARACTER: &str = "invalid character";
 
+/// What it says of an indentation that none of the lines around has.
+pub(super) const UNMATCHED_UNINDENT: &str = "unindent does not match any outer indentation level";
+
 /// What the tokenizer finds in a text.
 pub(super) struct Lexical {
     /// Its first error.
@@ -257,12 +260,11 @@ impl Scanner<'_> {
         }
         let (top, alternative_top) = *self.indents.last().unwrap_or(&(0, 0));
         if column != top {
-            let message = "unindent does not match any outer indentation level";
             let end = self.end_of_line();
             return Err(Found {
                 error_type: "IndentationError",
                 quiet: Some(self.at),
-                ..Found::new(end, end, message)
+                ..Found::new(end, end, UNMATCHED_UNINDENT)
             });
         }
         if alternative != alternative_top {
