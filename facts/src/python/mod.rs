@@ -49,7 +49,7 @@ pub fn parses() -> u64 {
 
 /// Raised by hand whenever files are decoded, refused or parsed in another way: the rows of every lane that reads them
 /// may change.
-const REVISION: u32 = 6;
+const REVISION: u32 = 7;
 
 /// What of the front end the rows of a lane depend on.
 pub(crate) fn fingerprint(options: &Options) -> String {
@@ -111,7 +111,8 @@ impl<'a> PythonModule<'a> {
         let parsed = parsed.try_into_module().expect("module mode gives a module");
         let nesting = nesting::measure(parsed.tokens());
         let module = Self { decoded, lines, tree: Tree::new(parsed, nesting.depth), version, undecoded };
-        let parser = module.parser_error();
+        let field = || nesting.interpolated.then(|| refusal::refused_field(module.tokens(), version)).flatten();
+        let parser = module.parser_error().or_else(field);
         if nesting.error.is_none() && parser.is_none() && foreign.is_empty() {
             return Ok(module);
         }

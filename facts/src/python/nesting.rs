@@ -20,6 +20,8 @@ pub(super) struct Nesting {
     pub(super) depth: usize,
     /// The first limit that is broken.
     pub(super) error: Option<(TextRange, PythonError)>,
+    /// Whether there are f-strings or t-strings.
+    pub(super) interpolated: bool,
 }
 
 /// One bracket, or the outermost level.
@@ -130,6 +132,7 @@ pub(super) fn too_many_brackets() -> PythonError {
 pub(super) fn measure(tokens: &Tokens) -> Nesting {
     let mut levels = vec![Level::default()];
     let (mut outer, mut depth, mut indents, mut blocks, mut fstrings) = (0, 0, 0usize, 0, 0usize);
+    let mut interpolated = false;
     let mut error = None;
     let mut refuse = |range, reason: PythonError| {
         error.get_or_insert((range, reason));
@@ -158,6 +161,7 @@ pub(super) fn measure(tokens: &Tokens) -> Nesting {
             TokenKind::Lambda => level.lambda = true,
             TokenKind::FStringStart | TokenKind::TStringStart => {
                 fstrings += 1;
+                interpolated = true;
                 if fstrings > MAX_FSTRINGS {
                     refuse(token.range(), PythonError::new("SyntaxError", "too many nested f-strings", None));
                 }
@@ -184,5 +188,5 @@ pub(super) fn measure(tokens: &Tokens) -> Nesting {
     }
     let open: usize = levels.iter().map(|level| level.tokens).sum();
     // A level of indentation is at most a statement and its clause.
-    Nesting { depth: depth.max(open) + 2 * blocks, error }
+    Nesting { depth: depth.max(open) + 2 * blocks, error, interpolated }
 }

@@ -2,7 +2,7 @@
 
 A file comes as a line with its length and then its bytes. The answer is its rows, a line each, and a line `.`; every
 row starts with the letter of its table, fields are separated by tabs. Where CPython refuses the file there is one row
-`E`: the exception, line, column in UTF-8 bytes, message.
+`E`: the exception, line, column in UTF-8 bytes, message, and the column again if it could be in bytes already.
 """
 
 import ast
@@ -147,12 +147,21 @@ class Dump:
 
 
 def refusal(error):
-    """Exception, line, column in bytes, message."""
-    line, column = getattr(error, "lineno", None), getattr(error, "offset", None)
-    if column is not None and column > 0:
+    """Exception, line, column in bytes, message, column as it is.
+
+    Columns count characters. Before 3.13 those of the parser, but not those of the tokenizer, count bytes in a file that
+    declares no encoding, and before 3.14 those of leading zeros do.
+    """
+    line, offset, message = getattr(error, "lineno", None), getattr(error, "offset", None), getattr(error, "msg", str(error))
+    column = offset
+    if offset is not None and offset > 0:
         text = error.text or ""
-        column = len(text[: column - 1].encode("utf-8", "surrogatepass")) + max(0, column - 1 - len(text))
-    return "\t".join(map(str, ("E", type(error).__name__, line, column, escaped(getattr(error, "msg", str(error))))))
+        column = len(text[: offset - 1].encode("utf-8", "surrogatepass")) + max(0, offset - 1 - len(text))
+    fields = ["E", type(error).__name__, line, column, escaped(message)]
+    in_bytes = sys.version_info < (3, 13) or (sys.version_info < (3, 14) and message.startswith("leading zeros"))
+    if in_bytes and offset:
+        fields.append(offset - 1)
+    return "\t".join(map(str, fields))
 
 
 def answer(content):

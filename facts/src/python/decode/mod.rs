@@ -8,7 +8,7 @@ mod text;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr2_iter, memrchr2_iter};
 
 use self::cookie::{Cookie, cookie, normal_name};
 use self::iso2022::{HZ, Iso2022, decode_hz};
@@ -295,8 +295,10 @@ fn undeclared(bytes: &[u8], start: usize) -> Result<Decoded<'_>, PythonError> {
 fn error(message: &str, bytes: &[u8], at: usize, length: usize) -> PythonError {
     // The first line begins behind the byte order mark.
     let first = if bytes[..at].starts_with(BOM) { BOM.len() } else { 0 };
-    let line_start = memchr::memrchr(b'\n', &bytes[..at]).map_or(first, |newline| newline + 1);
-    let lineno = memchr_iter(b'\n', &bytes[..at]).count() as i32 + 1;
+    // A line ends where it does in the text: the newline of a pair ends it.
+    let ends = |end: &usize| bytes[*end] == b'\n' || bytes.get(end + 1) != Some(&b'\n');
+    let line_start = memrchr2_iter(b'\n', b'\r', &bytes[..at]).find(ends).map_or(first, |end| end + 1);
+    let lineno = memchr2_iter(b'\n', b'\r', &bytes[..at]).filter(ends).count() as i32 + 1;
     let span = Span {
         bstart: at as i32,
         bend: (at + length) as i32,
@@ -375,6 +377,8 @@ mod tests {
         let at = |bytes: &[u8]| decode(bytes).unwrap_err().span.map(|s| (s.bstart, s.lineno, s.col_offset));
         assert_eq!(at(b"x\ny\0"), Some((3, 2, 1)));
         assert_eq!(at(b"x\n'\xff'"), Some((3, 2, 1)));
+        assert_eq!(at(b"x\r\r'\xff'"), Some((4, 3, 1)));
+        assert_eq!(at(b"x\n\r\n\r\n'\xff'"), Some((7, 4, 1)));
         assert_eq!(at(b"\xef\xbb\xbf\xef\xbb\xbfx"), Some((3, 1, 0)));
         assert_eq!(at(b"# coding: ascii\n\xc3\xa9"), Some((16, 2, 0)));
     }

@@ -11,12 +11,16 @@ mod token;
 use ruff_text_size::{TextRange, TextSize};
 use unicode_ident::{is_xid_continue, is_xid_start};
 
+pub(super) use self::string::MAX_FIELDS;
 use self::string::{Interpolated, excluding_prefixes, is_prefix};
 pub(super) use self::token::{Kind, Token};
 use super::{PythonError, Version};
 
 /// How the tokenizer begins about a character that no name has.
 pub(super) const INVALID_CHARACTER: &str = "invalid character";
+
+/// What it says of an indentation that none of the lines around has.
+pub(super) const UNMATCHED_UNINDENT: &str = "unindent does not match any outer indentation level";
 
 /// What the tokenizer finds in a text.
 pub(super) struct Lexical {
@@ -45,6 +49,7 @@ pub(super) fn check(text: &str, version: Version) -> Lexical {
         indents: vec![(0, 0)],
         tokens: vec![],
         literal: None,
+        named: false,
     };
     let found = scanner.run().err();
     let size = |at: usize| TextSize::new(text.floor_char_boundary(at) as u32);
@@ -91,6 +96,8 @@ struct Scanner<'t> {
     tokens: Vec<Token>,
     /// Where the stretch of an f-string's literal text begins that is being read.
     literal: Option<usize>,
+    /// Whether the name of a character has begun in it (`\N{`), which takes the next closing brace.
+    named: bool,
 }
 
 impl Scanner<'_> {
@@ -253,12 +260,11 @@ impl Scanner<'_> {
         }
         let (top, alternative_top) = *self.indents.last().unwrap_or(&(0, 0));
         if column != top {
-            let message = "unindent does not match any outer indentation level";
             let end = self.end_of_line();
             return Err(Found {
                 error_type: "IndentationError",
                 quiet: Some(self.at),
-                ..Found::new(end, end, message)
+                ..Found::new(end, end, UNMATCHED_UNINDENT)
             });
         }
         if alternative != alternative_top {

@@ -3,6 +3,9 @@
 use super::{Bracket, Found, Kind, Scan, Scanner};
 use crate::python::Version;
 
+/// Fields of an f-string that may be open within each other's specifications (`MAX_EXPR_NESTING`).
+pub(in crate::python) const MAX_FIELDS: usize = 3;
+
 /// An f-string or t-string around the place at hand.
 pub(super) struct Interpolated {
     pub(super) start: usize,
@@ -96,6 +99,7 @@ impl Scanner<'_> {
     /// Ends the stretch of literal text that began last, `kept` bytes behind the place at hand.
     fn literal(&mut self, template: bool, kept: usize, even_empty: bool) {
         let start = self.literal.take().unwrap_or(self.at);
+        self.named = false;
         if even_empty || self.at + kept > start {
             self.at += kept;
             self.push(if template { Kind::TSTRING_MIDDLE } else { Kind::FSTRING_MIDDLE }, start);
@@ -114,18 +118,28 @@ impl Scanner<'_> {
         self.literal.get_or_insert(self.at);
         match self.bytes[self.at] {
             b'\\' => {
-                let next = self.bytes.get(self.at + 1).copied();
-                let name = !raw && next == Some(b'N') && self.bytes.get(self.at + 2) == Some(&b'{');
-                let close = memchr::memchr(b'}', &self.bytes[self.at..]).filter(|_| name);
-                self.at += match (next, close) {
-                    (_, Some(length)) => length + 1,
-                    (Some(b'{' | b'}'), None) => 1,
+                let named = !raw && self.bytes[self.at..].starts_with(b"\\N{");
+                self.named |= named;
+                self.at += match self.bytes.get(self.at + 1) {
+                    _ if named => 3,
+                    Some(b'{' | b'}') => 1,
                     _ => 2,
                 };
+            }
+            b'}' if self.named => {
+                self.literal(template, 1, true);
+                self.at += 1;
             }
             b'{' if twice && !specification => {
                 self.literal(template, 1, true);
                 self.at += 2;
+            }
+            b'{' if string.fields.len() >= MAX_FIELDS => {
+                let message = format!("{}: expressions nested too deeply", self.kind_of_string());
+                let found = self.here(message);
+                // The brace is put back. In front of the line's first there is nothing in that line.
+                let start = if self.text[..self.at].ends_with('\n') { self.at } else { found.start };
+                return Err(Found { start, ..found });
             }
             b'{' => {
                 string.fields.push((open + 1, false));
@@ -146,7 +160,6 @@ impl Scanner<'_> {
                 return Err(self.here(format!("{}: single '}}' is not allowed", self.kind_of_string())));
             }
             b'\n' if !triple && specification => {
-                self.literal(template, 0, true);
                 if self.version >= Version::Py314 {
                     self.at += 1;
                     let kind = self.kind_of_string();
@@ -154,6 +167,7 @@ impl Scanner<'_> {
                         "{kind}: newlines are not allowed in format specifiers for single quoted {kind}s"
                     )));
                 }
+                self.literal(template, 0, true);
                 if let Some(field) = self.strings.last_mut().and_then(|string| string.fields.last_mut()) {
                     field.1 = false;
                 }
@@ -192,4 +206,33 @@ pub(super) fn excluding_prefixes(name: &str, version: Version) -> Option<String>
     let (first, second) =
         EXCLUDING.into_iter().find(|(first, second)| name.contains(*first) && name.contains(*second))?;
     Some(format!("'{first}' and '{second}' prefixes are incompatible"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::python::lexical::check;
+
+    /// Where the first error of a text is, and what it says.
+    fn error(text: &str, version: Version) -> Option<(u32, String)> {
+        check(text, version).error.map(|(range, error)| (range.start().to_u32(), error.message))
+    }
+
+    #[test]
+    fn fields_nest_three_deep() {
+        assert_eq!(error("f'{a:{b:{c}}}'", Version::Py312), None);
+        let of = |kind: &str| format!("{kind}: expressions nested too deeply");
+        assert_eq!(error("f'{a:{b:{c:{d}}}}'", Version::Py312), Some((10, of("f-string"))));
+        assert_eq!(error("t'{f\"{a:{b:{c:x{d}}}}\"}'", Version::Py314), Some((14, of("f-string"))));
+        assert_eq!(error("t'''{a:{b:{c:\n{d}}}}'''", Version::Py314), Some((14, of("t-string"))));
+    }
+
+    #[test]
+    fn the_name_of_a_character_ends_where_its_stretch_of_text_does() {
+        let unterminated = |line| Some((0, format!("unterminated f-string literal (detected at line {line})")));
+        assert_eq!(error("f'\\N{a b}}}'", Version::Py312), None);
+        assert_eq!(error("f'\\N{a'", Version::Py312), None);
+        assert_eq!(error("f'\\N{a\n}'", Version::Py312), unterminated(1));
+        assert_eq!(error("f'\\N{a}}'", Version::Py312), Some((7, "f-string: single '}' is not allowed".to_owned())));
+    }
 }

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod context;
+mod fields;
 mod future;
 mod older;
 mod peg;
@@ -18,6 +19,7 @@ use ruff_python_ast::token::Tokens;
 use ruff_text_size::{TextRange, TextSize};
 
 use self::context::{before_comment, forgotten_comma, furthest, key_alone, legacy_statement, past_not};
+pub(super) use self::fields::refused_field;
 pub(super) use self::future::unknown_feature;
 pub(crate) use self::future::{behind_docstring, undefined_feature};
 pub(super) use self::older::newer_syntax;

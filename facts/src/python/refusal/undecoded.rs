@@ -9,7 +9,7 @@ use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use super::Refusal;
 use crate::python::decode::{UNICODE_ERROR, fault};
-use crate::python::lexical::INVALID_CHARACTER;
+use crate::python::lexical::{INVALID_CHARACTER, UNMATCHED_UNINDENT};
 use crate::python::{Locator, PythonError, Version};
 
 /// An error of the decoder that nothing gives a place to.
@@ -43,11 +43,16 @@ impl Undecoded<'_> {
             let behind_another = earlier.into_iter().flatten().any(|start| start < name.start());
             return Some(self.in_name(name, behind_another));
         }
+        let unindent = self.unindent(range, &error);
+        let range = unindent.map_or(range, |(_, place)| place);
         let Some((start, refusal)) = string else { return Some((range, error)) };
         let prevails = if error.message.ends_with("was never closed") {
             self.text.get(range.start().to_usize()..start.to_usize()).is_none_or(|between| !between.contains('\n'))
+        } else if let Some((line, _)) = unindent {
+            start < line
         } else {
-            tokenizer != Some(range) && start <= range.start()
+            // What an error spans has been read.
+            tokenizer != Some(range) && (start <= range.start() || start < range.end())
         };
         Some(if prevails { refusal } else { (range, error) })
     }
@@ -90,6 +95,22 @@ impl Undecoded<'_> {
             false => characters.nth(before),
         };
         last.map_or(end, |(at, _)| TextSize::new((line + at) as u32))
+    }
+
+    /// Of an indentation that matches none: where its line begins, and where in it CPython places the error: behind as
+    /// many bytes as the line has in the file.
+    fn unindent(&self, range: TextRange, error: &PythonError) -> Option<(TextSize, TextRange)> {
+        if error.message != UNMATCHED_UNINDENT {
+            return None;
+        }
+        let end = range.end().to_usize();
+        let line = self.text[..end].rfind('\n').map_or(0, |newline| newline + 1);
+        let start = TextSize::new(line as u32);
+        let at = (line + self.original(TextRange::new(start, range.end())).len()).min(end);
+        // Before 3.13 these are not made characters.
+        let is_place = self.version >= Version::Py313 || self.text.is_char_boundary(at);
+        let place = TextRange::empty(TextSize::new(self.text.floor_char_boundary(at) as u32));
+        Some((start, if is_place { place } else { range }))
     }
 
     /// The first string that can't be decoded: where its token begins, and the refusal.

@@ -8,6 +8,7 @@ use super::arguments::past_arguments;
 use super::context::{enclosing_bracket, starts_expression};
 use super::{GENERIC, KEY_ALONE, Refusal, UNEXPECTED_INDENT, target};
 use crate::python::PythonError;
+use crate::python::lexical::UNMATCHED_UNINDENT;
 
 /// A parser's error in CPython's words where it is the same rule.
 pub(in crate::python) fn of_parser(text: &str, tokens: &Tokens, error: &ParseError) -> Refusal {
@@ -22,8 +23,7 @@ pub(in crate::python) fn of_parser(text: &str, tokens: &Tokens, error: &ParseErr
             (TextRange::new(at, indent.end().max(at)), PythonError::new("IndentationError", UNEXPECTED_INDENT, None))
         }
         ParseErrorType::Lexical(LexicalErrorType::IndentationError) => {
-            let message = "unindent does not match any outer indentation level";
-            (error.range(), PythonError::new("IndentationError", message, None))
+            (error.range(), PythonError::new("IndentationError", UNMATCHED_UNINDENT, None))
         }
         ParseErrorType::Lexical(LexicalErrorType::InvalidByteLiteral) => {
             let token = tokens.iter().find(|token| token.range().contains_range(error.range()));

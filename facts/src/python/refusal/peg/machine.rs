@@ -1,6 +1,8 @@
 //! A parser that follows a grammar: a packrat parser that grows left recursions from a seed, as CPython's generated one
 //! does (`Tools/peg_generator/pegen/c_generator.py`, `Parser/pegen.c`).
 
+use std::cell::OnceCell;
+
 use super::grammar::{Action, Alternative, Grammar, Item, Kinds, Label};
 use crate::python::Version;
 use crate::python::lexical::{Kind, Token};
@@ -104,6 +106,8 @@ pub(super) struct Machine<'m> {
     nodes: Vec<Node>,
     children: Vec<Value>,
     slots: Vec<Value>,
+    /// The token that begins the innermost string with fields around each token, and behind the last; see `string_around`.
+    around: OnceCell<Vec<Option<u32>>>,
 }
 
 impl<'m> Machine<'m> {
@@ -124,6 +128,7 @@ impl<'m> Machine<'m> {
             nodes: vec![],
             children: vec![],
             slots: vec![],
+            around: OnceCell::new(),
         }
     }
 
@@ -408,6 +413,24 @@ impl<'m> Machine<'m> {
                 (self.nodes[node].start as usize, self.nodes[node].end as usize - 1)
             }),
         }
+    }
+
+    /// The token that begins the innermost f-string or t-string that is open in front of a token.
+    pub(super) fn string_around(&self, token: usize) -> Option<usize> {
+        let around = self.around.get_or_init(|| {
+            let mut open = vec![];
+            let mut around = vec![None];
+            for (index, token) in self.tokens.iter().enumerate() {
+                match token.kind {
+                    Kind::FSTRING_START | Kind::TSTRING_START => open.push(index as u32),
+                    Kind::FSTRING_END | Kind::TSTRING_END => drop(open.pop()),
+                    _ => {}
+                }
+                around.push(open.last().copied());
+            }
+            around
+        });
+        around.get(token).copied().flatten().map(|start| start as usize)
     }
 
     /// The text of a token.

@@ -39,7 +39,7 @@ impl Machine<'_> {
                 Ok(Some(self.node(if joined { Label::JoinedStr } else { Label::Literal }, start, &[])))
             }
             Helper::Joined | Helper::Template => {
-                let raw = self.text_of(self.span(first).0).contains(['r', 'R']);
+                let raw = self.begins_raw(self.span(first).0);
                 for middle in self.children(second).to_vec() {
                     let Some(token) = middle.as_token().filter(|_| !raw) else { continue };
                     if let Some(message) = escape_error(self.text_of(token)) {
@@ -50,18 +50,20 @@ impl Machine<'_> {
                 Ok(Some(self.node(label, start, &[])))
             }
             Helper::Specification => match escape_error(self.text_of(self.span(first).0)) {
-                Some(message) => {
+                // Since 3.14 escapes count unless the string is raw that the tokenizer has come to.
+                Some(message) if self.version < Version::Py314 || !self.reads_raw() => {
                     let (start, end) = self.known(self.span(first).0, self.span(first).0);
                     let error_type = crate::python::refusal::NOWHERE;
                     self.stop(Halt::Raised(Raised { error_type, start, end, message }))
                 }
-                None => Ok(Some(first)),
+                _ => Ok(Some(first)),
             },
             Helper::Conversion => {
                 let (sign, name) = (self.known(self.span(first).0, self.span(first).0), self.span(second).0);
                 if sign.1 != self.known(name, name).0 {
                     let word = if self.version >= Version::Py314 { "exclamation" } else { "exclamanation" };
-                    let message = format!("f-string: conversion type must come right after the {word} mark");
+                    let kind = self.kind_around(name);
+                    let message = format!("{kind}: conversion type must come right after the {word} mark");
                     return self.fail_at(first, second, message);
                 }
                 // From 3.14 on, the letter is looked at as it is read.
@@ -81,23 +83,25 @@ impl Machine<'_> {
         if matches!(name, "s" | "r" | "a") {
             return Ok(Some(letter));
         }
-        let kind = if self.in_template(token) { "t" } else { "f" };
-        let message = format!("{kind}-string: invalid conversion character '{name}': expected 's', 'r', or 'a'");
+        let kind = self.kind_around(token);
+        let message = format!("{kind}: invalid conversion character '{name}': expected 's', 'r', or 'a'");
         self.fail_at(letter, letter, message)
     }
 
-    /// Whether the innermost string around a token is a t-string.
-    fn in_template(&self, token: usize) -> bool {
-        let mut closed = 0usize;
-        for token in self.tokens[..token].iter().rev() {
-            match token.kind {
-                Kind::FSTRING_END | Kind::TSTRING_END => closed += 1,
-                Kind::FSTRING_START | Kind::TSTRING_START if closed == 0 => return token.kind == Kind::TSTRING_START,
-                Kind::FSTRING_START | Kind::TSTRING_START => closed -= 1,
-                _ => {}
-            }
-        }
-        false
+    /// What the innermost string with fields around a token is called.
+    fn kind_around(&self, token: usize) -> &'static str {
+        let start = self.string_around(token).map(|start| self.tokens[start].kind);
+        if start == Some(Kind::TSTRING_START) { "t-string" } else { "f-string" }
+    }
+
+    /// Whether a token begins a raw string.
+    fn begins_raw(&self, token: usize) -> bool {
+        self.text_of(token).contains(['r', 'R'])
+    }
+
+    /// Whether the tokenizer is in a raw string.
+    fn reads_raw(&self) -> bool {
+        self.string_around(self.fill).is_some_and(|start| self.begins_raw(start))
     }
 
     /// A string that can't be decoded.
