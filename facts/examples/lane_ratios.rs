@@ -6,7 +6,9 @@
 //! Speeds are megabytes of source a second of CPU time. Compared is what both make: the datasets whose rows the reference
 //! has; `whole_lane_mb_per_s` is Lode with all of the lane but `cst_nodes`. LibCST does a few files a second, so it has a
 //! sample, every n-th file, on both sides. Of bytecode the interpreter's time to compile and marshal counts on Lode's side, and
-//! `workers` has the throughput by the clock of one worker and of two, each a thread with an interpreter of its own.
+//! `workers` has the throughput by the clock of one worker and of two, each a thread and its interpreter on a core of their
+//! own; `reference_workers` has that of one and two processes of `dis`, which share nothing, and says by how much two cores
+//! of the machine do more than one.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -215,47 +217,69 @@ fn interpreter(python: &str) -> io::Result<Interpreter> {
     }
 }
 
-/// Files a second by the clock, in megabytes, of workers that each compile and read a share of the files; the next file is
-/// compiled while the one before is read.
-fn throughput(python: &Interpreter, options: &Options, files: &[File], workers: usize) -> io::Result<f64> {
-    let share = |worker: usize| files.iter().skip(worker).step_by(workers);
-    let work = |worker: usize| -> io::Result<()> {
-        let mut compiler = Compiler::start(&python.program)?;
-        let mut extractor = Extractor::new(options, &Limits::default());
-        let mut sources = share(worker).peekable();
-        if let Some(first) = sources.peek() {
-            compiler.ask(&first.content)?;
+/// Compiles files and reads their code; the next file is compiled while the one before is read, if there is a core for it.
+fn compile_and_read<'f>(
+    python: &Interpreter,
+    options: &Options,
+    files: impl Iterator<Item = &'f File>,
+) -> io::Result<()> {
+    let mut compiler = Compiler::start(&python.program)?;
+    let mut extractor = Extractor::new(options, &Limits::default());
+    let mut sources = files.peekable();
+    if let Some(first) = sources.peek() {
+        compiler.ask(&first.content)?;
+    }
+    while let Some(file) = sources.next() {
+        let (code, _) = compiler.answer()?;
+        if let Some(next) = sources.peek() {
+            compiler.ask(&next.content)?;
         }
-        while let Some(file) = sources.next() {
-            let (code, _) = compiler.answer()?;
-            if let Some(next) = sources.peek() {
-                compiler.ask(&next.content)?;
-            }
-            if code.is_empty() {
-                continue;
-            }
-            let request = request(LaneId::Bytecode, &file.content, is_whole);
-            extractor.extract_compiled(&request, Some(&file.content), &[Compiled::Code(code)]);
-            if extractor.bytes() > GROUP_BYTES {
-                finish(&mut extractor);
-            }
+        if code.is_empty() {
+            continue;
         }
-        finish(&mut extractor);
-        compiler.stop()
-    };
-    let start = Instant::now();
-    std::thread::scope(|scope| {
-        let running: Vec<_> = (0..workers)
-            .map(|worker| {
-                scope.spawn({
-                    let work = &work;
-                    move || work(worker)
+        let request = request(LaneId::Bytecode, &file.content, is_whole);
+        extractor.extract_compiled(&request, Some(&file.content), &[Compiled::Code(code)]);
+        if extractor.bytes() > GROUP_BYTES {
+            finish(&mut extractor);
+        }
+    }
+    finish(&mut extractor);
+    compiler.stop()
+}
+
+/// Has the calling thread, and the processes that it starts, use one core alone, where the system can.
+fn stay_on(core: usize) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the set is a plain array of bits, and the call reads as many bytes as it has.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(core, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = core;
+}
+
+/// Files a second by the clock, in megabytes, of one worker and of two that share the files, each on a core of its own.
+fn scaling(files: &[File], work: impl Fn(Vec<&File>) -> io::Result<()> + Sync) -> io::Result<Value> {
+    let throughput = |workers: usize| -> io::Result<f64> {
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            let work = &work;
+            let run = |worker: usize| {
+                scope.spawn(move || {
+                    stay_on(worker);
+                    work(files.iter().skip(worker).step_by(workers).collect())
                 })
-            })
-            .collect();
-        running.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| Err(io::Error::other("a panic"))))
-    })?;
-    Ok(bytes(files) as f64 / 1e6 / start.elapsed().as_secs_f64())
+            };
+            let running: Vec<_> = (0..workers).map(run).collect();
+            let end = |done: std::thread::Result<_>| done.unwrap_or_else(|_| Err(io::Error::other("a panic")));
+            running.into_iter().try_for_each(|worker| end(worker.join()))
+        })?;
+        Ok(bytes(files) as f64 / 1e6 / start.elapsed().as_secs_f64())
+    };
+    let (one, two) = (throughput(1)?, throughput(2)?);
+    Ok(json!({ "1": rounded(one), "2": rounded(two), "ratio": rounded(two / one) }))
 }
 
 fn bytecode(python: &Interpreter, options: &Options, root: &str, files: &[File]) -> io::Result<Value> {
@@ -280,10 +304,8 @@ fn bytecode(python: &Interpreter, options: &Options, root: &str, files: &[File])
     let mut report = compare("bytecode", &measured, &dis, size);
     report["compile_mb_per_s"] = rounded(size as f64 / 1e6 / compiling).into();
     report["read_mb_per_s"] = rounded(size as f64 / 1e6 / reading).into();
-    let by_workers = [1, 2].map(|workers| throughput(python, options, files, workers));
-    let [one, two] = by_workers;
-    let (one, two) = (one?, two?);
-    report["workers"] = json!({ "1": rounded(one), "2": rounded(two), "ratio": rounded(two / one) });
+    report["workers"] = scaling(files, |files| compile_and_read(python, options, files.into_iter()))?;
+    report["reference_workers"] = scaling(files, |files| reference(&python.program, "dis", root, &files).map(drop))?;
     Ok(report)
 }
 

@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
 use super::status::{Cause, StatusPage};
+use crate::memory;
 
 /// Exit code of a worker that ended itself and said why on its status page.
 const BLAMED: i32 = 3;
@@ -45,7 +46,7 @@ pub(super) fn confine(limits: &Limits) -> io::Result<()> {
     setrlimit(Resource::Fsize, Rlimit { current: size, maximum: size })?;
     // SAFETY: ignoring a signal installs no handler.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
-    keep_heap();
+    memory::keep();
     handle(libc::SIGPROF, on_cpu_limit)?;
     // Parsers and tables may be broken after a panic: the process ends, and the next one starts afresh.
     std::panic::set_hook(Box::new(|panic| {
@@ -53,18 +54,6 @@ pub(super) fn confine(limits: &Limits) -> io::Result<()> {
         give_up(Cause::Panic);
     }));
     Ok(())
-}
-
-/// Has the C library keep freed memory for the next group: what a group frees the next one needs, and getting pages
-/// from the kernel anew costs more than isolation otherwise does. A worker that holds too much is replaced.
-fn keep_heap() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: sets parameters of the allocator.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 64 << 20);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 256 << 20);
-    }
 }
 
 /// Arms the timer of CPU time anew; zero disarms it. It also stops native code that never returns.

@@ -10,12 +10,6 @@ use ruff_text_size::{Ranged, TextRange, TextSize};
 use super::walk::{Labels, Place, Walker};
 use crate::python::{Quoted, Version, push_string};
 
-/// Levels of format specifications within each other at which CPython gives up.
-fn max_format_specs(version: Version) -> usize {
-    // `MAX_EXPR_NESTING` of the tokenizer; before it read f-strings, a recursion of their own parser.
-    if version >= Version::Py312 { 2 } else { 1 }
-}
-
 /// What a field is to CPython.
 #[derive(Debug, Clone, Copy)]
 enum Field {
@@ -31,6 +25,8 @@ struct Parts {
     whole: Option<TextRange>,
     /// The literal at hand, whose position format specifications in it have before Python 3.12.
     literal: TextRange,
+    /// Whether these are the parts of a format specification.
+    specification: bool,
     count: usize,
     text: String,
     range: Option<TextRange>,
@@ -38,7 +34,8 @@ struct Parts {
 
 impl Parts {
     fn new(parent: i32, field: Field, whole: Option<TextRange>) -> Self {
-        Self { parent, field, whole, literal: TextRange::default(), count: 0, text: String::new(), range: None }
+        let literal = TextRange::default();
+        Self { parent, field, whole, literal, specification: false, count: 0, text: String::new(), range: None }
     }
 
     fn place(&mut self) -> Place {
@@ -58,7 +55,6 @@ impl Parts {
 impl Walker<'_> {
     pub(super) fn f_string(&mut self, place: Place, string: &ExprFString) {
         let node = self.node(place, "JoinedStr", Some(string.range), Labels::NONE);
-        let specs = std::mem::take(&mut self.format_specs);
         let mut parts = Parts::new(node, Field::FormattedValue, self.whole(string.range));
         for part in &string.value {
             match part {
@@ -78,18 +74,15 @@ impl Walker<'_> {
             }
         }
         self.flush(&mut parts);
-        self.format_specs = specs;
     }
 
     pub(super) fn t_string(&mut self, place: Place, string: &ExprTString) {
         let node = self.node(place, "TemplateStr", Some(string.range), Labels::NONE);
-        let specs = std::mem::take(&mut self.format_specs);
         let mut parts = Parts::new(node, Field::Interpolation, None);
         for t in &string.value {
             self.elements(&mut parts, t.elements.iter(), t.flags.prefix().is_raw());
         }
         self.flush(&mut parts);
-        self.format_specs = specs;
     }
 
     fn elements<'e>(
@@ -110,6 +103,11 @@ impl Walker<'_> {
                         let start = field.start() + TextSize::new(1);
                         let range = TextRange::at(start, TextSize::of(debug.as_str()));
                         parts.literal(range, |text| self.push_without_comments(text, range));
+                    }
+                    // The tokenizer of 3.12 takes `{{` in a specification for text at first, of which nothing is left.
+                    let doubled = parts.specification && self.module.slice(field.range).starts_with("{{");
+                    if doubled && parts.range.is_none() {
+                        self.nothing(parts, field.start());
                     }
                     self.flush(parts);
                     let place = parts.place();
@@ -148,10 +146,14 @@ impl Walker<'_> {
         }
     }
 
-    fn field(&mut self, place: Place, parts: &Parts, element: &InterpolatedElement, raw: bool) {
-        if self.format_specs > max_format_specs(self.module.version()) {
-            return self.fail("SyntaxError", "f-string: expressions nested too deeply", Some(element.range));
+    /// An empty piece of a specification's text, as 3.12 has them.
+    fn nothing(&mut self, parts: &mut Parts, at: TextSize) {
+        if self.module.version() == Version::Py312 {
+            self.constant(parts.place(), TextRange::empty(at), "str", "");
         }
+    }
+
+    fn field(&mut self, place: Place, parts: &Parts, element: &InterpolatedElement, raw: bool) {
         let conversion = match element.conversion {
             ConversionFlag::None if element.debug_text.is_some() && element.format_spec.is_none() => "114",
             ConversionFlag::None => "-1",
@@ -184,19 +186,16 @@ impl Walker<'_> {
                 let range = TextRange::new(spec.start() - TextSize::new(1), spec.end());
                 let range = Some(parts.whole.map_or(range, |_| parts.literal));
                 let node = walker.node(Place::field(node, "format_spec"), "JoinedStr", range, Labels::NONE);
-                walker.format_specs += 1;
                 let fresh = Parts::new(node, Field::FormattedValue, parts.whole);
-                let mut parts = Parts { literal: parts.literal, ..fresh };
+                let mut parts = Parts { literal: parts.literal, specification: true, ..fresh };
                 walker.elements(&mut parts, spec.elements.iter(), raw);
                 // Text at the end is placed like the specification itself.
                 parts.whole = parts.whole.map(|_| parts.literal);
                 walker.flush(&mut parts);
-                // The tokenizer of 3.12 gives an empty piece of text behind a field that ends a specification.
-                let ends_with_field = matches!(spec.elements.last(), Some(InterpolatedStringElement::Interpolation(_)));
-                if ends_with_field && walker.module.version() == Version::Py312 {
-                    walker.constant(parts.place(), TextRange::empty(spec.end()), "str", "");
+                // Behind a field that ends a specification there is a piece of text in 3.12, an empty one.
+                if matches!(spec.elements.last(), Some(InterpolatedStringElement::Interpolation(_))) {
+                    walker.nothing(&mut parts, spec.end());
                 }
-                walker.format_specs -= 1;
             });
         }
     }

@@ -119,8 +119,6 @@ pub(super) struct Walker<'w> {
     pub(super) max_docstring_bytes: usize,
     /// Docstrings that were cut.
     pub(super) cut_docstrings: usize,
-    /// Format specifications around the node at hand.
-    pub(super) format_specs: usize,
     /// Scratch for text that is put together.
     pub(super) text: String,
     next_ordinal: i32,
@@ -148,7 +146,6 @@ impl<'w> Walker<'w> {
             calls: Sink::new(calls),
             max_docstring_bytes,
             cut_docstrings: 0,
-            format_specs: 0,
             text: String::new(),
             next_ordinal: 0,
             depth: 0,

@@ -211,10 +211,10 @@ fn packed(flags: &mut Vec<bool>) -> BooleanBuffer {
 }
 
 /// Most values that room is made for in advance.
-const ROOM: usize = 1 << 18;
+const ROOM: usize = 1 << 20;
 
-/// Takes the values, and leaves room for as many: one group of files is much like the next.
+/// Takes the values, and leaves room for a few more: one group of files is much like the next.
 fn renew<T>(values: &mut Vec<T>) -> Vec<T> {
-    let room = Vec::with_capacity(values.len().min(ROOM));
+    let room = Vec::with_capacity((values.len() + values.len() / 4).min(ROOM));
     std::mem::replace(values, room)
 }
