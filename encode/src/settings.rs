@@ -6,8 +6,9 @@ use parquet::schema::types::ColumnPath;
 
 use crate::pages::compression;
 
-/// Rows of a row group: enough to compress well, few enough that a reader can skip.
-pub const GROUP_ROWS: usize = 128 * 1024;
+/// Rows of a row group: enough to compress well, few enough that a reader can skip, and that a change in one has few
+/// others encoded again.
+pub const GROUP_ROWS: usize = 64 * 1024;
 /// Fewer rows than these are better written together with their neighbours than as a row group of their own.
 pub const LEAST_GROUP_ROWS: usize = 8 * 1024;
 /// Encoded bytes after which a row group ends even with fewer rows, so that wide rows don't fill the memory.
