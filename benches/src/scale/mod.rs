@@ -31,28 +31,28 @@ const SOURCES: [&str; 2] = ["shared", "staged"];
 
 /// The same job on clusters of so many executors, each with one task at a time.
 pub fn executors(contenders: &Contenders, workload: &Workload, corpus: &Corpus, report: &mut Report) -> io::Result<()> {
+    let clusters = workload.executors.iter().flat_map(|count| SOURCES.map(|source| (*count, source)));
+    let mut clusters: Vec<_> = clusters.map(|cluster| (cluster, None::<(Measurement, Point)>)).collect();
     let mut embedded: Option<Measurement> = None;
+    // In turn, so that a machine that gets slower does so for all.
     for _ in 0..workload.repeat {
         let run = measure(&mut contenders.lode(workload, corpus, contenders.place()?.path())?)?;
         if embedded.as_ref().is_none_or(|best| run.core_seconds < best.core_seconds) {
             embedded = Some(run);
         }
+        for ((count, source), best) in &mut clusters {
+            let (run, _, point) = on_cluster(contenders, workload, corpus, *count, &["--source", source])?;
+            if best.as_ref().is_none_or(|(best, _)| run.core_seconds < best.core_seconds) {
+                *best = Some((run, point));
+            }
+        }
     }
     let embedded = embedded.ok_or_else(|| io::Error::other("`repeat` is 0"))?;
     report.row("embedded", corpus, &embedded, None);
-    for count in &workload.executors {
-        for source in SOURCES {
-            let mut best: Option<(Measurement, Point)> = None;
-            for _ in 0..workload.repeat {
-                let (run, _, point) = on_cluster(contenders, workload, corpus, *count, &["--source", source])?;
-                if best.as_ref().is_none_or(|(best, _)| run.core_seconds < best.core_seconds) {
-                    best = Some((run, point));
-                }
-            }
-            let (run, point) = best.ok_or_else(|| io::Error::other("`repeat` is 0"))?;
-            report.overhead(&format!("{count} executors, {source}"), corpus, &run, &embedded);
-            report.point(&point);
-        }
+    for ((count, source), best) in clusters {
+        let (run, point) = best.ok_or_else(|| io::Error::other("`repeat` is 0"))?;
+        report.overhead(&format!("{count} executors, {source}"), corpus, &run, &embedded);
+        report.point(&point);
     }
     Ok(())
 }
