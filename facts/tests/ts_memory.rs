@@ -31,6 +31,6 @@ fn a_thousand_files_need_what_ten_need() {
         peak()
     };
     let (few, many) = (after(10), after(1000));
-    // A tree of this text takes 2 MB.
+    // A tree that stays behind is most of a megabyte.
     assert!(many < few + (32 << 20), "{few} bytes after 10 files, {many} after 1,000 more");
 }
