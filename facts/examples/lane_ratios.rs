@@ -247,17 +247,22 @@ fn compile_and_read<'f>(
     compiler.stop()
 }
 
-/// Has the calling thread, and the processes that it starts, use one core alone, where the system can.
-fn stay_on(core: usize) {
-    #[cfg(target_os = "linux")]
+/// Has the calling thread, and the processes that it starts, use one core alone.
+#[cfg(target_os = "linux")]
+fn stay_on(core: usize) -> io::Result<()> {
     // SAFETY: the set is a plain array of bits, and the call reads as many bytes as it has.
-    unsafe {
+    let done = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::CPU_SET(core, &mut set);
-        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = core;
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Other systems place threads as they like.
+#[cfg(not(target_os = "linux"))]
+fn stay_on(_: usize) -> io::Result<()> {
+    Ok(())
 }
 
 /// Files a second by the clock, in megabytes, of one worker and of two that share the files, each on a core of its own.
@@ -268,7 +273,7 @@ fn scaling(files: &[File], work: impl Fn(Vec<&File>) -> io::Result<()> + Sync) -
             let work = &work;
             let run = |worker: usize| {
                 scope.spawn(move || {
-                    stay_on(worker);
+                    stay_on(worker)?;
                     work(files.iter().skip(worker).step_by(workers).collect())
                 })
             };
