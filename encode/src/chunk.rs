@@ -8,9 +8,8 @@ use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnDescPtr;
 use zstd::bulk::Compressor;
 
-use crate::booleans::Booleans;
+use crate::fixed::{Booleans, Fixed, Integers};
 use crate::ids::Ids;
-use crate::integers::Integers;
 use crate::settings::bounded;
 use crate::texts::Texts;
 
@@ -29,8 +28,8 @@ fn run_lengths(array: &RunArray<Int32Type>) -> impl Iterator<Item = (usize, usiz
 
 /// How a column is encoded.
 pub(crate) enum Chunk {
-    Booleans(Booleans),
-    Integers(Integers),
+    Booleans(Fixed<Booleans>),
+    Integers(Fixed<Integers>),
     Ids(Ids),
     Texts(Texts),
     /// By the general writer.
@@ -41,8 +40,8 @@ impl Chunk {
     /// The chunk of a flat column, unless the general writer is to encode it.
     pub(crate) fn of(field: &Field, column: &ColumnDescPtr) -> Option<Self> {
         Some(match field.data_type() {
-            DataType::Boolean => Self::Booleans(Booleans::new(column.clone())),
-            DataType::Int32 => Self::Integers(Integers::new(column.clone())),
+            DataType::Boolean => Self::Booleans(Fixed::new(column.clone())),
+            DataType::Int32 => Self::Integers(Fixed::new(column.clone())),
             // The one id that stays the same over a file's rows.
             DataType::Int64 if field.name() == "file_id" && !field.is_nullable() => Self::Ids(Ids::new(column.clone())),
             DataType::Utf8 => Self::Texts(Texts::new(column.clone(), bounded(field))),

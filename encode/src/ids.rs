@@ -9,8 +9,7 @@ use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnDescPtr;
 use zstd::bulk::Compressor;
 
-use crate::integers::parts;
-use crate::pages::{Encoded, Pages};
+use crate::pages::{Encoded, Pages, parts};
 use crate::settings::PAGE_ROWS;
 use crate::texts::keys_page;
 
@@ -33,7 +32,7 @@ impl Ids {
     }
 
     pub(crate) fn write(&mut self, array: &Int64Array, compressor: &mut Compressor<'_>) -> Result<()> {
-        for rows in parts(array.len(), &mut { self.keys.len() }) {
+        for rows in parts(array.len(), self.keys.len()) {
             for run in array.values()[rows].chunk_by(|a, b| a == b) {
                 let key = self.key(run[0]);
                 self.keys.resize(self.keys.len() + run.len(), key);
@@ -48,7 +47,7 @@ impl Ids {
     /// Appends so many rows of one id.
     pub(crate) fn write_run(&mut self, id: i64, rows: usize, compressor: &mut Compressor<'_>) -> Result<()> {
         let key = self.key(id);
-        for rows in parts(rows, &mut { self.keys.len() }) {
+        for rows in parts(rows, self.keys.len()) {
             self.keys.resize(self.keys.len() + rows.len(), key);
             if self.keys.len() == PAGE_ROWS {
                 self.end_page(compressor)?;

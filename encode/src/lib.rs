@@ -7,12 +7,11 @@
 //! Nothing here knows where files lie or what a table is.
 
 mod bitpack;
-mod booleans;
 mod chunk;
 mod delta;
+mod fixed;
 mod hybrid;
 mod ids;
-mod integers;
 mod levels;
 mod pages;
 mod rows;

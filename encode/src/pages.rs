@@ -1,5 +1,7 @@
 //! Pages of one column chunk: compressed, with their headers, and what the file's footer says of them.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, EncodingMask, PageType, ZstdLevel};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
@@ -10,6 +12,8 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 use zstd::bulk::Compressor;
+
+use crate::settings::PAGE_ROWS;
 
 /// Level of zstd that pages are compressed with.
 pub(crate) const ZSTD_LEVEL: i32 = 3;
@@ -143,4 +147,15 @@ impl Pages {
 
 fn count(values: usize) -> Result<u32> {
     u32::try_from(values).map_err(|e| ParquetError::External(Box::new(e)))
+}
+
+/// Cuts `rows` more rows where pages end, of which the first holds `held` already.
+pub(crate) fn parts(rows: usize, held: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut end = 0;
+    std::iter::from_fn(move || {
+        let start = end;
+        let room = if start == 0 { PAGE_ROWS - held } else { PAGE_ROWS };
+        end = rows.min(start + room);
+        (start < end).then_some(start..end)
+    })
 }

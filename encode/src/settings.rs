@@ -14,7 +14,7 @@ pub const LEAST_GROUP_ROWS: usize = 8 * 1024;
 /// Encoded bytes after which a row group ends even with fewer rows, so that wide rows don't fill the memory.
 pub(crate) const GROUP_BYTES: usize = 16 << 20;
 /// Rows of a page.
-pub(crate) const PAGE_ROWS: usize = 64 * 1024;
+pub(crate) const PAGE_ROWS: usize = 32 * 1024;
 /// Bytes of plain text after which a page ends even with fewer rows.
 pub(crate) const PAGE_BYTES: usize = 1 << 20;
 /// Bytes of text after which a dictionary takes no more.

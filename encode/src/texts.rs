@@ -13,9 +13,8 @@ use zstd::bulk::Compressor;
 
 use crate::bitpack::width;
 use crate::hybrid;
-use crate::integers::parts;
 use crate::levels::{Levels, extend_valid};
-use crate::pages::{Encoded, Pages};
+use crate::pages::{Encoded, Pages, parts};
 use crate::settings::{BOUND_BYTES, DICTIONARY_BYTES, PAGE_BYTES, PAGE_ROWS};
 
 /// A key that was not looked up yet.
@@ -67,7 +66,7 @@ impl Texts {
         let words = array.values().as_string::<i32>();
         self.translated.clear();
         self.translated.resize(words.len(), UNKNOWN);
-        for rows in parts(array.len(), &mut { self.page_rows }) {
+        for rows in parts(array.len(), self.page_rows) {
             let keys = array.keys().slice(rows.start, rows.len());
             self.begin_rows(&keys);
             self.push_keys(&keys, words);
@@ -78,7 +77,7 @@ impl Texts {
 
     /// Appends texts as they come.
     pub(crate) fn write(&mut self, array: &StringArray, compressor: &mut Compressor<'_>) -> Result<()> {
-        for rows in parts(array.len(), &mut { self.page_rows }) {
+        for rows in parts(array.len(), self.page_rows) {
             let texts = array.slice(rows.start, rows.len());
             self.begin_rows(&texts);
             for text in texts.iter().flatten() {
@@ -91,7 +90,7 @@ impl Texts {
 
     /// Appends so many rows of one text.
     pub(crate) fn write_run(&mut self, text: &str, rows: usize, compressor: &mut Compressor<'_>) -> Result<()> {
-        for rows in parts(rows, &mut { self.page_rows }) {
+        for rows in parts(rows, self.page_rows) {
             self.page_rows += rows.len();
             self.levels.push(None, rows.len());
             match &self.plain {

@@ -129,14 +129,28 @@ fn many_pages_and_row_groups_are_one_table() {
         Field::new("position", DataType::Int32, false),
         Field::new("text", DataType::Utf8, true),
         Field::new("path", DataType::Utf8, false),
+        Field::new("file_id", DataType::Int64, false),
+        Field::new("ordinal", DataType::Int32, true),
+        Field::new("flag", DataType::Boolean, true),
     ]));
     let path = StringArray::from_iter_values((0..rows).map(|i| format!("{:04}/{}", i / 5000, "x".repeat(70))));
-    let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(position), Arc::new(text), Arc::new(path)]).unwrap();
+    let id = Int64Array::from_iter_values((0..rows).map(|i| i64::from(i / 999)));
+    let ordinal: Int32Array = (0..rows).map(|i| (i % 1000 > 300).then_some(i - 90_000)).collect();
+    let flag: BooleanArray = (0..rows).map(|i| (i % 500 > 200).then_some(i < 90_000)).collect();
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(position), Arc::new(text), Arc::new(path), Arc::new(id), Arc::new(ordinal), Arc::new(flag)];
+    let batch = RecordBatch::try_new(schema.clone(), columns).unwrap();
     let pieces: Vec<_> =
         (0..rows as usize).step_by(77_777).map(|at| batch.slice(at, 77_777.min(rows as usize - at))).collect();
     let (bytes, metadata) = written(&schema, &pieces);
     assert_eq!(metadata.num_row_groups(), 5);
     assert_eq!(read(bytes, &schema), batch);
+    let pages = &metadata.offset_index().unwrap()[1];
+    assert!(pages.iter().all(|pages| pages.page_locations.len() > 1));
+    let flags = |group: usize| metadata.row_group(group).column(5).statistics().cloned();
+    let of = |low, high, nulls| Some(Statistics::boolean(Some(low), Some(high), None, Some(nulls), false));
+    assert_eq!(flags(0), of(true, true, 26_367));
+    assert_eq!(flags(1), of(false, true, 26_367));
     let group = metadata.row_group(0);
     assert_eq!(group.column(1).statistics(), None);
     let Some(Statistics::ByteArray(path)) = group.column(2).statistics() else { panic!("a path has bounds") };

@@ -1,7 +1,7 @@
 //! Fields of f-strings that the parser accepts and CPython refuses: from 3.12 on for how deep they are, before that for
 //! what its reader of these strings did not know (`fstring_find_expr` in `Parser/string_parser.c`).
 
-use ruff_python_ast::token::{TokenKind, Tokens};
+use ruff_python_ast::token::{Token, TokenKind, Tokens};
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use super::Refusal;
@@ -61,25 +61,10 @@ pub(in crate::python) fn refused_field(tokens: &Tokens, version: Version) -> Opt
             }
             kind => {
                 if let Some(Open::Field(part)) = around.last_mut() {
-                    let ends = matches!(kind, T::Equal | T::Exclamation | T::Colon | T::Rbrace);
-                    match *part {
-                        Part::Starred(star) if ends && old && version >= Version::Py39 => {
-                            let verb = if version >= Version::Py311 { "cannot" } else { "can't" };
-                            return refuse(star, &format!("{verb} use starred expression here"));
-                        }
-                        Part::Conversion(end) if ends && old && end != token.start() => {
-                            return refuse(token.range(), "expecting '}'");
-                        }
-                        _ => {}
+                    if old && let Some((range, message)) = part.refuses(token, version) {
+                        return refuse(range, message);
                     }
-                    *part = match (*part, kind) {
-                        (part, kind) if kind.is_trivia() => part,
-                        (Part::Specification, _) | (_, T::Colon) => Part::Specification,
-                        (Part::Conversion(_), _) | (_, T::Exclamation) => Part::Conversion(token.end()),
-                        (Part::Start, T::Star) => Part::Starred(token.range()),
-                        (Part::Starred(star), kind) if kind != T::Comma => Part::Starred(star),
-                        _ => Part::Expression,
-                    };
+                    *part = part.behind(token);
                 }
                 if matches!(kind, T::Rpar | T::Rsqb | T::Rbrace | T::FStringEnd | T::TStringEnd) {
                     around.pop();
@@ -88,6 +73,34 @@ pub(in crate::python) fn refused_field(tokens: &Tokens, version: Version) -> Opt
         }
     }
     None
+}
+
+impl Part {
+    /// What of a field was refused before 3.12, now that this token comes.
+    fn refuses(self, token: &Token, version: Version) -> Option<(TextRange, &'static str)> {
+        use TokenKind as T;
+        if !matches!(token.kind(), T::Equal | T::Exclamation | T::Colon | T::Rbrace) {
+            return None;
+        }
+        match self {
+            Self::Starred(star) if version >= Version::Py311 => Some((star, "cannot use starred expression here")),
+            Self::Starred(star) if version >= Version::Py39 => Some((star, "can't use starred expression here")),
+            Self::Conversion(end) if end != token.start() => Some((token.range(), "expecting '}'")),
+            _ => None,
+        }
+    }
+
+    /// The part that the field is in behind a token, which opens nothing.
+    fn behind(self, token: &Token) -> Self {
+        match (self, token.kind()) {
+            (part, kind) if kind.is_trivia() => part,
+            (Self::Specification, _) | (_, TokenKind::Colon) => Self::Specification,
+            (Self::Conversion(_), _) | (_, TokenKind::Exclamation) => Self::Conversion(token.end()),
+            (Self::Start, TokenKind::Star) => Self::Starred(token.range()),
+            (Self::Starred(star), kind) if kind != TokenKind::Comma => Self::Starred(star),
+            _ => Self::Expression,
+        }
+    }
 }
 
 /// What opens here is the beginning of a field's expression, or further on in it.
