@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// How often memory is looked at. A peak that is shorter goes unseen, except in this process itself.
 const INTERVAL: Duration = Duration::from_millis(50);
+/// Every so many looks children are listed anew, which takes a file of `/proc` a thread.
+const LOOKS_A_LISTING: usize = 5;
 
 /// Measures from its start to its end.
 pub struct Usage {
@@ -36,8 +38,15 @@ impl Usage {
         let sampler = std::thread::Builder::new().name("usage".into()).spawn({
             let (peak, stop) = (Arc::clone(&peak), Arc::clone(&stop));
             move || {
-                while !stop.load(Ordering::Relaxed) {
-                    peak.fetch_max(tree_memory(), Ordering::Relaxed);
+                let mut known = vec![];
+                for look in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    if look % LOOKS_A_LISTING == 0 || known.is_empty() {
+                        known = children();
+                    }
+                    peak.fetch_max(tree_memory(&known), Ordering::Relaxed);
                     std::thread::park_timeout(INTERVAL);
                 }
             }
@@ -47,7 +56,7 @@ impl Usage {
 
     /// What was spent so far. CPU time of children counts once they ended.
     pub fn spent(&self) -> Spent {
-        self.peak.fetch_max(tree_memory(), Ordering::Relaxed);
+        self.peak.fetch_max(tree_memory(&children()), Ordering::Relaxed);
         Spent {
             elapsed: self.started.elapsed(),
             core_seconds: cpu_seconds() - self.cpu_before,
@@ -82,15 +91,17 @@ fn cpu_of(who: libc::c_int) -> f64 {
     seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
 
+/// The processes that this one started.
+fn children() -> Vec<String> {
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
 /// Memory of this process and its children: what is theirs alone, and what they share counted once, in this process.
-fn tree_memory() -> u64 {
-    let own = field("/proc/self/status", &["VmRSS:"]);
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return own };
-    let children = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let children: Vec<String> =
-        children.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+fn tree_memory(children: &[String]) -> u64 {
     let private = children.iter().map(|pid| field(&format!("/proc/{pid}/status"), &["RssAnon:"]));
-    own + private.sum::<u64>()
+    field("/proc/self/status", &["VmRSS:"]) + private.sum::<u64>()
 }
 
 fn field(path: &str, names: &[&str]) -> u64 {

@@ -18,6 +18,7 @@ impl<'t> Walk<'_, 't> {
         flags: Flags,
         field: Option<FieldId>,
         place: &Place,
+        is_leaf: bool,
     ) {
         let grammar = self.grammar;
         let own = node.grammar_id();
@@ -37,7 +38,7 @@ impl<'t> Walk<'_, 't> {
         table.is_missing.push(flags.missing);
         table.is_extra.push(flags.extra);
         table.has_error.push(flags.holds_error);
-        if flags.named && node.child_count() == 0 {
+        if flags.named && is_leaf {
             table.text.push(Some(&self.text.slice(place.span.bytes)));
         } else {
             table.text.push(None);

@@ -212,12 +212,14 @@ impl<'s, 't> Walk<'s, 't> {
         loop {
             let node = cursor.node();
             let field = if self.wants.nodes { cursor.field_id() } else { None };
-            let ordinal = self.counts.nodes;
-            let inside = self.visit(node, field, scope);
+            let (ordinal, kind) = (self.counts.nodes, node.kind_id());
+            // Where the cursor can't go down there are no children: to be told costs nothing then.
+            let has_children = cursor.goto_first_child();
+            let inside = self.visit(node, kind, field, scope, !has_children);
             self.counts.nodes += 1;
             let docs = Pending::new(self.handed.take());
-            if cursor.goto_first_child() {
-                let (kind, start) = (node.kind_id(), node.start_byte() as u32);
+            if has_children {
+                let start = node.start_byte() as u32;
                 self.frames.push(Frame { ordinal, kind, start, children: 0, scope: inside, docs });
                 self.counts.depth = self.counts.depth.max(self.frames.len());
                 scope = inside;
@@ -240,17 +242,16 @@ impl<'s, 't> Walk<'s, 't> {
     }
 
     /// Visits a node, before its children; gives the scope of its inside.
-    fn visit(&mut self, node: Node<'t>, field: Option<FieldId>, scope: Scope) -> Scope {
+    fn visit(&mut self, node: Node<'t>, kind: u16, field: Option<FieldId>, scope: Scope, is_leaf: bool) -> Scope {
         let parent = self.frames.last().map(|f| f.ordinal);
         let place = Place { ordinal: self.counts.nodes, parent, span: Span::of(&node) };
-        let kind = node.kind_id();
         let flags = Flags::of(&node, kind, self.grammar, self.clean);
         self.counts.named += i32::from(flags.named);
         self.counts.errors += i32::from(flags.error);
         self.counts.missing += i32::from(flags.missing);
         self.counts.extra += i32::from(flags.extra);
         if self.wants.nodes {
-            self.push_node(&node, kind, flags, field, &place);
+            self.push_node(&node, kind, flags, field, &place, is_leaf);
         }
         if flags.error && self.wants.errors {
             self.push_error(&place);
