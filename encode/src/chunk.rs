@@ -8,9 +8,9 @@ use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnDescPtr;
 use zstd::bulk::Compressor;
 
-use crate::fixed::{Booleans, Fixed, Integers};
+use crate::fixed::{Booleans, Codes, Fixed, Integers};
 use crate::ids::Ids;
-use crate::settings::bounded;
+use crate::settings::{bounded, codes};
 use crate::texts::Texts;
 
 /// The runs of an array: where the value lies, and how many rows have it.
@@ -30,6 +30,7 @@ fn run_lengths(array: &RunArray<Int32Type>) -> impl Iterator<Item = (usize, usiz
 pub(crate) enum Chunk {
     Booleans(Fixed<Booleans>),
     Integers(Fixed<Integers>),
+    Codes(Fixed<Codes>),
     Ids(Ids),
     Texts(Texts),
     /// By the general writer.
@@ -41,6 +42,7 @@ impl Chunk {
     pub(crate) fn of(field: &Field, column: &ColumnDescPtr) -> Option<Self> {
         Some(match field.data_type() {
             DataType::Boolean => Self::Booleans(Fixed::new(column.clone())),
+            DataType::Int32 if codes(field) => Self::Codes(Fixed::new(column.clone())),
             DataType::Int32 => Self::Integers(Fixed::new(column.clone())),
             // The one id that stays the same over a file's rows.
             DataType::Int64 if field.name() == "file_id" && !field.is_nullable() => Self::Ids(Ids::new(column.clone())),
@@ -54,6 +56,7 @@ impl Chunk {
         match self {
             Self::Booleans(chunk) => chunk.bytes(),
             Self::Integers(chunk) => chunk.bytes(),
+            Self::Codes(chunk) => chunk.bytes(),
             Self::Ids(chunk) => chunk.bytes(),
             Self::Texts(chunk) => chunk.bytes(),
             Self::Other(chunk) => chunk.memory_size(),
@@ -74,6 +77,7 @@ impl Chunk {
             Self::Integers(chunk) => {
                 chunk.write(array.as_primitive_opt::<Int32Type>().ok_or_else(mismatch)?, compressor)
             }
+            Self::Codes(chunk) => chunk.write(array.as_primitive_opt::<Int32Type>().ok_or_else(mismatch)?, compressor),
             Self::Ids(chunk) => match array.as_run_opt::<Int32Type>() {
                 Some(runs) => {
                     let ids = runs.values().as_primitive_opt::<Int64Type>().ok_or_else(mismatch)?;
@@ -113,6 +117,7 @@ impl Chunk {
         let encoded = match self {
             Self::Booleans(chunk) => chunk.close(compressor)?,
             Self::Integers(chunk) => chunk.close(compressor)?,
+            Self::Codes(chunk) => chunk.close(compressor)?,
             Self::Ids(chunk) => chunk.close(compressor)?,
             Self::Texts(chunk) => chunk.close(compressor)?,
             Self::Other(chunk) => return chunk.close()?.append_to_row_group(group),

@@ -1,5 +1,6 @@
 //! Chunks of values that all have one width.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use arrow::array::{Array, BooleanArray, BooleanBufferBuilder, Int32Array};
@@ -14,6 +15,7 @@ use crate::delta;
 use crate::levels::{Levels, extend_valid};
 use crate::pages::{Encoded, Pages, parts};
 use crate::settings::PAGE_ROWS;
+use crate::texts::keys_page;
 
 /// The values of a page, without nulls, and what is known of those of earlier pages.
 pub(crate) trait Values: Default {
@@ -33,6 +35,11 @@ pub(crate) trait Values: Default {
 
     /// What the footer says of all pages.
     fn statistics(&self, nulls: u64) -> Statistics;
+
+    /// The values that pages refer to, in plain encoding, and how many they are.
+    fn dictionary(&self) -> Option<(Vec<u8>, usize)> {
+        None
+    }
 }
 
 /// A chunk of integers or booleans.
@@ -47,7 +54,7 @@ pub(crate) struct Fixed<V> {
 impl<V: Values> Fixed<V> {
     pub(crate) fn new(column: ColumnDescPtr) -> Self {
         let levels = Levels::new(column.max_def_level() > 0);
-        Self { pages: Pages::new(column), levels, values: V::default(), page_rows: 0, nulls: 0 }
+        Self { pages: Pages::tried(column), levels, values: V::default(), page_rows: 0, nulls: 0 }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -82,7 +89,9 @@ impl<V: Values> Fixed<V> {
             self.end_page(compressor)?;
         }
         let statistics = self.values.statistics(self.nulls as u64);
-        self.pages.close(None, Some(statistics), compressor)
+        let dictionary = self.values.dictionary();
+        let dictionary = dictionary.as_ref().map(|(plain, values)| (plain.as_slice(), *values));
+        self.pages.close(dictionary, Some(statistics), compressor)
     }
 }
 
@@ -117,6 +126,71 @@ impl Values for Integers {
     fn statistics(&self, nulls: u64) -> Statistics {
         let (low, high) = self.bounds.unzip();
         Statistics::int32(low, high, None, Some(nulls), false)
+    }
+}
+
+/// Numbers that name something: a few, in no order, so they are keys of a dictionary.
+#[derive(Default)]
+pub(crate) struct Codes {
+    /// Every number once, in the order they came.
+    known: Vec<i32>,
+    /// Keys of small numbers, by number; [`NO_KEY`] for one that did not come.
+    small: Vec<u32>,
+    /// Keys of others.
+    other: HashMap<i32, u32>,
+    /// Keys of the page.
+    keys: Vec<u32>,
+}
+
+/// Of a number without a key.
+const NO_KEY: u32 = u32::MAX;
+/// Numbers that are small.
+const SMALL: usize = 1 << 16;
+
+impl Codes {
+    fn key(small: &mut Vec<u32>, other: &mut HashMap<i32, u32>, known: &mut Vec<i32>, code: i32) -> u32 {
+        let slot = match usize::try_from(code) {
+            Ok(at) if at < SMALL => {
+                if at >= small.len() {
+                    small.resize(at + 1, NO_KEY);
+                }
+                &mut small[at]
+            }
+            _ => other.entry(code).or_insert(NO_KEY),
+        };
+        if *slot == NO_KEY {
+            *slot = known.len() as u32;
+            known.push(code);
+        }
+        *slot
+    }
+}
+
+impl Values for Codes {
+    type Array = Int32Array;
+    const ENCODING: Encoding = Encoding::RLE_DICTIONARY;
+
+    fn extend(&mut self, array: &Int32Array, rows: Range<usize>, nulls: Option<&NullBuffer>) {
+        let Self { known, small, other, keys } = self;
+        extend_valid(keys, &array.values()[rows], nulls, |code| Self::key(small, other, known, code));
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(self.keys.as_slice()) + size_of_val(self.known.as_slice())
+    }
+
+    fn take(&mut self, body: &mut Vec<u8>) {
+        keys_page(&self.keys, self.known.len(), body);
+        self.keys.clear();
+    }
+
+    fn statistics(&self, nulls: u64) -> Statistics {
+        let (low, high) = (self.known.iter().min().copied(), self.known.iter().max().copied());
+        Statistics::int32(low, high, None, Some(nulls), false)
+    }
+
+    fn dictionary(&self) -> Option<(Vec<u8>, usize)> {
+        Some((self.known.iter().flat_map(|code| code.to_le_bytes()).collect(), self.known.len()))
     }
 }
 

@@ -18,7 +18,12 @@ use crate::settings::PAGE_ROWS;
 /// Level of zstd that pages are compressed with.
 pub(crate) const ZSTD_LEVEL: i32 = 3;
 
-/// The compression of all pages.
+/// Bytes of a chunk's first page that are compressed to see whether it is worth while.
+const SAMPLE_BYTES: usize = 8 << 10;
+/// A chunk is compressed if that takes away at least so much of the sample: one part of this many.
+const LEAST_GAIN: usize = 8;
+
+/// The compression of all pages that gain by it.
 pub(crate) fn compression() -> Compression {
     Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).expect("the level is one of zstd's"))
 }
@@ -31,6 +36,8 @@ pub(crate) fn compressor() -> Result<Compressor<'static>> {
 /// A column chunk whose pages are written one after the other; the dictionary last, though it lies first.
 pub(crate) struct Pages {
     column: ColumnDescPtr,
+    /// Whether pages are compressed, once that is known.
+    compressed: Option<bool>,
     data: TrackedWrite<Vec<u8>>,
     /// Length of each data page with its header, and its rows.
     lengths: Vec<(usize, usize)>,
@@ -46,8 +53,38 @@ pub(crate) struct Encoded {
 }
 
 impl Pages {
+    /// A chunk that is compressed.
     pub(crate) fn new(column: ColumnDescPtr) -> Self {
-        Self { column, data: TrackedWrite::new(vec![]), lengths: vec![], encodings: vec![], uncompressed: 0, rows: 0 }
+        Self {
+            column,
+            compressed: Some(true),
+            data: TrackedWrite::new(vec![]),
+            lengths: vec![],
+            encodings: vec![],
+            uncompressed: 0,
+            rows: 0,
+        }
+    }
+
+    /// A chunk that is compressed if its first page gains by it. Positions are packed so densely that little is left to
+    /// take away, which costs as much time as where there is much.
+    pub(crate) fn tried(column: ColumnDescPtr) -> Self {
+        Self { compressed: None, ..Self::new(column) }
+    }
+
+    /// The bytes of a page as they are stored.
+    fn stored(&mut self, body: &[u8], compressor: &mut Compressor<'_>) -> Result<Bytes> {
+        let compressed = match self.compressed {
+            Some(known) => known,
+            // Levels lie in front, and say nothing of the values.
+            None if body.len() > SAMPLE_BYTES => {
+                let sample = &body[body.len() - SAMPLE_BYTES..];
+                compressor.compress(sample)?.len() <= SAMPLE_BYTES - SAMPLE_BYTES / LEAST_GAIN
+            }
+            None => true,
+        };
+        self.compressed = Some(compressed);
+        Ok(if compressed { compressor.compress(body)?.into() } else { Bytes::copy_from_slice(body) })
     }
 
     /// Bytes of the pages so far.
@@ -64,7 +101,7 @@ impl Pages {
         compressor: &mut Compressor<'_>,
     ) -> Result<()> {
         let page = Page::DataPage {
-            buf: compressor.compress(body)?.into(),
+            buf: self.stored(body, compressor)?,
             num_values: count(rows)?,
             encoding,
             def_level_encoding: Encoding::RLE,
@@ -98,7 +135,7 @@ impl Pages {
         let mut bytes = vec![];
         if let Some((body, values)) = dictionary {
             let page = Page::DictionaryPage {
-                buf: compressor.compress(body)?.into(),
+                buf: self.stored(body, compressor)?,
                 num_values: count(values)?,
                 encoding: Encoding::PLAIN,
                 is_sorted: false,
@@ -122,7 +159,7 @@ impl Pages {
         // Levels are encoded in every chunk, if only as none.
         let used = self.encodings.iter().map(|stats| &stats.encoding).chain([&Encoding::RLE]);
         let mut metadata = ColumnChunkMetaData::builder(self.column)
-            .set_compression(compression())
+            .set_compression(if self.compressed == Some(false) { Compression::UNCOMPRESSED } else { compression() })
             .set_encodings_mask(EncodingMask::new_from_encodings(used))
             .set_page_encoding_stats(self.encodings.clone())
             .set_total_compressed_size(bytes.len() as i64)

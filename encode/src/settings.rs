@@ -31,6 +31,14 @@ pub(crate) fn bounded(field: &Field) -> bool {
     BOUNDED_TEXTS.contains(&field.name().as_str())
 }
 
+/// Numbers that name something, of which a row group has a few.
+const CODES: &[&str] = &["kind_id", "grammar_id"];
+
+/// Whether a column of integers is better kept as keys of a dictionary than as differences.
+pub(crate) fn codes(field: &Field) -> bool {
+    CODES.contains(&field.name().as_str())
+}
+
 /// The settings for the columns that the general writer encodes.
 pub fn properties(schema: &Schema) -> WriterProperties {
     let mut builder = WriterProperties::builder()

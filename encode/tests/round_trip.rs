@@ -76,6 +76,17 @@ proptest! {
     }
 
     #[test]
+    fn codes_come_back(values in prop::collection::vec(prop_oneof![8 => (0..40i32).prop_map(Some), 1 => any::<Option<i32>>()], 0..700), piece in 1..800usize) {
+        let values = Int32Array::from(values);
+        let schema = Arc::new(Schema::new(vec![Field::new("kind_id", DataType::Int32, true)]));
+        let whole = RecordBatch::try_new(schema.clone(), vec![Arc::new(values)]).unwrap();
+        let pieces: Vec<RecordBatch> = (0..whole.num_rows()).step_by(piece)
+            .map(|start| whole.slice(start, piece.min(whole.num_rows() - start))).collect();
+        let (bytes, _) = written(&schema, &pieces);
+        prop_assert_eq!(read(bytes, &schema), whole);
+    }
+
+    #[test]
     fn booleans_come_back(runs in prop::collection::vec((prop::option::of(any::<bool>()), 1..90usize), 0..40), piece in 1..800usize) {
         let values: Vec<Option<bool>> = runs.into_iter().flat_map(|(value, rows)| vec![value; rows]).collect();
         let known: BooleanArray = values.iter().map(|value| Some(value.unwrap_or_default())).collect();
@@ -132,13 +143,31 @@ fn many_pages_and_row_groups_are_one_table() {
         Field::new("file_id", DataType::Int64, false),
         Field::new("ordinal", DataType::Int32, true),
         Field::new("flag", DataType::Boolean, true),
+        Field::new("kind_id", DataType::Int32, false),
+        Field::new("noise", DataType::Int32, false),
     ]));
     let path = StringArray::from_iter_values((0..rows).map(|i| format!("{:04}/{}", i / 5000, "x".repeat(70))));
     let id = Int64Array::from_iter_values((0..rows).map(|i| i64::from(i / 999)));
     let ordinal: Int32Array = (0..rows).map(|i| (i % 1000 > 300).then_some(i - 90_000)).collect();
     let flag: BooleanArray = (0..rows).map(|i| (i % 500 > 200).then_some(i < 90_000)).collect();
-    let columns: Vec<ArrayRef> =
-        vec![Arc::new(position), Arc::new(text), Arc::new(path), Arc::new(id), Arc::new(ordinal), Arc::new(flag)];
+    let code = Int32Array::from_iter_values((0..rows).map(|i| if i < 200_000 { i % 11 - 1 } else { 65_535 + i % 3 }));
+    // Marsaglia's xorshift.
+    let noise = Int32Array::from_iter_values((0..rows).scan(1u32, |state, _| {
+        *state ^= *state << 13;
+        *state ^= *state >> 17;
+        *state ^= *state << 5;
+        Some(*state as i32)
+    }));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(position),
+        Arc::new(text),
+        Arc::new(path),
+        Arc::new(id),
+        Arc::new(ordinal),
+        Arc::new(flag),
+        Arc::new(code),
+        Arc::new(noise),
+    ];
     let batch = RecordBatch::try_new(schema.clone(), columns).unwrap();
     let pieces: Vec<_> =
         (0..rows as usize).step_by(77_777).map(|at| batch.slice(at, 77_777.min(rows as usize - at))).collect();
@@ -151,6 +180,15 @@ fn many_pages_and_row_groups_are_one_table() {
     let of = |low, high, nulls| Some(Statistics::boolean(Some(low), Some(high), None, Some(nulls), false));
     assert_eq!(flags(0), of(true, true, 26_367));
     assert_eq!(flags(1), of(false, true, 26_367));
+    let codes = |group: usize| metadata.row_group(group).column(6).statistics().cloned();
+    assert_eq!(codes(0), Some(Statistics::int32(Some(-1), Some(9), None, Some(0), false)));
+    assert_eq!(codes(4), Some(Statistics::int32(Some(65_535), Some(65_537), None, Some(0), false)));
+    let compressions: Vec<bool> = metadata.row_groups()[0]
+        .columns()
+        .iter()
+        .map(|column| column.compression() != parquet::basic::Compression::UNCOMPRESSED)
+        .collect();
+    assert_eq!(compressions, [true, true, true, true, true, true, true, false], "noise is not worth compressing");
     let group = metadata.row_group(0);
     assert_eq!(group.column(1).statistics(), None);
     let Some(Statistics::ByteArray(path)) = group.column(2).statistics() else { panic!("a path has bounds") };
