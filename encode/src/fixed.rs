@@ -42,7 +42,7 @@ pub(crate) trait Values: Default {
     }
 }
 
-/// A chunk of integers or booleans.
+/// A chunk of values of one width, page after page.
 pub(crate) struct Fixed<V> {
     pages: Pages,
     levels: Levels,

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 /// How often memory is looked at. A peak that is shorter goes unseen, except in this process itself.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// Every so many looks children are listed anew, which takes a file of `/proc` a thread.
+/// Every so many looks children are listed anew, which takes a file of `/proc` a thread. What one takes before it is first
+/// listed goes unseen.
 const LOOKS_A_LISTING: usize = 5;
 
 /// Measures from its start to its end.

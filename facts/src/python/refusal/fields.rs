@@ -64,7 +64,7 @@ pub(in crate::python) fn refused_field(tokens: &Tokens, version: Version) -> Opt
                     if old && let Some((range, message)) = part.refuses(token, version) {
                         return refuse(range, message);
                     }
-                    *part = part.behind(token);
+                    *part = part.after(token);
                 }
                 if matches!(kind, T::Rpar | T::Rsqb | T::Rbrace | T::FStringEnd | T::TStringEnd) {
                     around.pop();
@@ -91,7 +91,7 @@ impl Part {
     }
 
     /// The part that the field is in behind a token, which opens nothing.
-    fn behind(self, token: &Token) -> Self {
+    fn after(self, token: &Token) -> Self {
         match (self, token.kind()) {
             (part, kind) if kind.is_trivia() => part,
             (Self::Specification, _) | (_, TokenKind::Colon) => Self::Specification,
