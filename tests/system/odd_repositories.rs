@@ -83,6 +83,7 @@ fn paths_that_are_no_repository() {
     let extract = |path: &std::path::Path| Output::of(&mut lake.extraction(path, &[]));
     extract(&repo.root().join("nowhere")).fails_with(&["nowhere"]);
     extract(&repo.root().join("api/m0.py")).fails_with(&["m0.py"]);
+    assert!(!lake.root().exists(), "there is nothing to put into a lake");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub use cluster::{Cluster, EmbeddedCluster, Ended, Place, ended, follow};
 pub use request::{ExtractRequest, Source};
 
 use crate::report::{Phase, Progress, PythonChoice, RunError, RunObserver, RunState, RunSummary};
-use crate::scan::{RequiresPython, Scan, cached_scan};
+use crate::scan::{RequiresPython, Scan, cached_scan, check_root};
 use job::Job;
 use usage::Usage;
 
@@ -133,6 +133,8 @@ impl Run {
 
     async fn extract(&mut self, request: ExtractRequest) -> Result<(), Failure> {
         check_run_id(&self.run_id)?;
+        // Before the lake, so that a slip of the pen makes none.
+        check_root(&request.path)?;
         let lake = Lake::open_or_create(&request.lake).await?;
         self.lake = Some(lake.clone());
         // The cluster comes up while the repository is scanned.

@@ -121,6 +121,22 @@ pub struct Scan {
     objects: Option<gix::ThreadSafeRepository>,
 }
 
+/// Where a repository is, without links, and its directory.
+fn open_root(root: &Path) -> Result<(PathBuf, Beneath), ScanError> {
+    let unreachable = |source| ScanError::Root { path: root.to_owned(), source };
+    let place = fs::canonicalize(root).map_err(unreachable)?;
+    let top = Beneath::new(&place).map_err(unreachable)?;
+    Ok((place, top))
+}
+
+/// Whether there is anything to scan at `root`.
+///
+/// # Errors
+/// [`ScanError::Root`] if there is no directory that can be opened.
+pub fn check_root(root: &Path) -> Result<(), ScanError> {
+    open_root(root).map(drop)
+}
+
 /// Scans the repository, or the directory, at `root`.
 ///
 /// # Errors
@@ -128,12 +144,10 @@ pub struct Scan {
 /// are no error: they are marked.
 pub fn scan(root: &Path, options: &ScanOptions) -> Result<Scan, ScanError> {
     let cache = ScanCache::begin();
-    let unreachable = |source| ScanError::Root { path: root.to_owned(), source };
-    let root = fs::canonicalize(root).map_err(unreachable)?;
+    let (root, mut top) = open_root(root)?;
     if options.lake.as_ref() == Some(&root) {
         return Err(ScanError::IsLake { root });
     }
-    let mut top = Beneath::new(&root).map_err(unreachable)?;
     let mut warnings = vec![];
     let around = surroundings(&root, options, &mut warnings)?;
     let origin = around.as_ref().and_then(|a| git::origin(&a.repo)).and_then(|url| normalise_origin(&url));
