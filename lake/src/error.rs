@@ -30,6 +30,14 @@ pub enum LakeError {
         /// Where it was looked for.
         location: String,
     },
+    /// There are files at the location, and no lake.
+    #[error("{location} is no lake and holds other files, among them `{found}`")]
+    Occupied {
+        /// Where a lake was to be made.
+        location: String,
+        /// One that is there.
+        found: String,
+    },
     /// The lake's format is newer than this binary knows.
     #[error("the lake has format {found}, written by {created_by}; this Lode reads up to format {known}")]
     NewerFormat {
@@ -189,6 +197,9 @@ impl LakeError {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Location { .. } => "give a directory, or a url such as file:///data/lake",
+            Self::Occupied { .. } => {
+                "name a directory that is empty or does not exist: a lake shares its own with nothing"
+            }
             Self::NoLake { .. } => "run `lode extract` with this location first, or check its spelling",
             Self::NewerFormat { .. } => "update Lode, or use another lake",
             Self::Store { source, .. } => match source {

@@ -71,13 +71,17 @@ impl Lake {
         }
     }
 
-    /// Opens a lake, or makes one.
+    /// Opens a lake, or makes one where there is nothing.
     ///
     /// # Errors
-    /// If it can't be read or written, or is newer than this binary.
+    /// If it can't be read or written, is newer than this binary, or there are other files at the location: a repository
+    /// that holds them would lose them, since a lake is no part of the repository it lies in.
     pub async fn open_or_create(location: &str) -> Result<Self> {
         let lake = Self::at(location, true)?;
         if !lake.check_format().await? {
+            if let Some(found) = lake.foreign().await? {
+                return Err(LakeError::Occupied { location: location.to_owned(), found });
+            }
             let format = Format {
                 format_version: FORMAT_VERSION,
                 created_by: concat!("lode ", env!("CARGO_PKG_VERSION")).into(),
@@ -125,6 +129,16 @@ impl Lake {
         let root = root.ok_or_else(|| refuse(format!("this build has no `{}` store", url.scheme())))?;
         let prefix = Path::from_url_path(url.path()).map_err(|e| refuse(e.to_string()))?;
         Ok(Self { url, store: Arc::new(PrefixStore::new(root.clone(), prefix)), root })
+    }
+
+    /// The first thing at the location that nobody would leave where a lake is to be: neither hidden, nor of a lake that is
+    /// being made, nor of the file system.
+    async fn foreign(&self) -> Result<Option<String>> {
+        let listed = self.store.list_with_delimiter(None).await.map_err(|e| failed("list", "", e))?;
+        let names = listed.common_prefixes.iter().chain(listed.objects.iter().map(|object| &object.location));
+        let foreign =
+            names.filter_map(Path::filename).filter(|name| !name.starts_with(['.', '_']) && *name != "lost+found");
+        Ok(foreign.min().map(str::to_owned))
     }
 
     /// Whether the lake has its marker.
@@ -314,6 +328,26 @@ mod tests {
         assert_eq!(again.get("a/b.json").await.unwrap().unwrap(), "1");
         assert_eq!(again.get("a/c.json").await.unwrap(), None);
         assert_eq!(again.list("a").await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_lake_is_made_where_nothing_else_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let location = dir.path().to_str().unwrap();
+        std::fs::create_dir(dir.path().join("lost+found")).unwrap();
+        std::fs::write(dir.path().join(".gitkeep"), "").unwrap();
+        std::fs::create_dir(dir.path().join("src")).unwrap();
+        std::fs::write(dir.path().join("src/lib.rs"), "").unwrap();
+        let error = Lake::open_or_create(location).await.unwrap_err();
+        assert!(
+            matches!(&error, LakeError::Occupied { found, .. } if found == "src") && error.hint().is_some(),
+            "{error}"
+        );
+        assert!(!dir.path().join("_lode").exists());
+        std::fs::remove_dir_all(dir.path().join("src")).unwrap();
+        Lake::open_or_create(location).await.unwrap();
+        std::fs::write(dir.path().join("notes.txt"), "").unwrap();
+        Lake::open_or_create(location).await.unwrap();
     }
 
     #[tokio::test]
