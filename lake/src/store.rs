@@ -79,7 +79,10 @@ impl Lake {
     pub async fn open_or_create(location: &str) -> Result<Self> {
         let lake = Self::at(location, true)?;
         if !lake.check_format().await? {
-            if let Some(found) = lake.foreign().await? {
+            // Looked at once more: another run may have made the lake, and tables in it, since.
+            if let Some(found) = lake.foreign().await?
+                && !lake.check_format().await?
+            {
                 return Err(LakeError::Occupied { location: location.to_owned(), found });
             }
             let format = Format {
@@ -134,7 +137,7 @@ impl Lake {
     /// The first thing at the location that nobody would leave where a lake is to be: neither hidden, nor of a lake that is
     /// being made, nor of the file system.
     async fn foreign(&self) -> Result<Option<String>> {
-        let listed = self.store.list_with_delimiter(None).await.map_err(|e| failed("list", "", e))?;
+        let listed = self.store.list_with_delimiter(None).await.map_err(|e| failed("list", self.url.path(), e))?;
         let names = listed.common_prefixes.iter().chain(listed.objects.iter().map(|object| &object.location));
         let foreign =
             names.filter_map(Path::filename).filter(|name| !name.starts_with(['.', '_']) && *name != "lost+found");

@@ -133,7 +133,7 @@ impl Run {
 
     async fn extract(&mut self, request: ExtractRequest) -> Result<(), Failure> {
         check_run_id(&self.run_id)?;
-        // Before the lake, so that a slip of the pen makes none.
+        // Before the lake, so that a mistyped path makes none.
         check_root(&request.path)?;
         let lake = Lake::open_or_create(&request.lake).await?;
         self.lake = Some(lake.clone());
