@@ -40,13 +40,7 @@ pub struct Args {
 type Group = Vec<(FileRequest, Bytes)>;
 
 /// Compares the two; the least CPU time of each counts.
-pub fn compare(
-    contenders: &Contenders,
-    workload: &Workload,
-    corpus: &Corpus,
-    repeat: usize,
-    report: &mut Report,
-) -> io::Result<()> {
+pub fn compare(contenders: &Contenders, workload: &Workload, corpus: &Corpus, report: &mut Report) -> io::Result<()> {
     let run = |isolated: bool| -> io::Result<Measurement> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("isolation").arg(&corpus.root).args(["--workers", &contenders.workers.to_string()]);
@@ -58,7 +52,7 @@ pub fn compare(
         return Err(io::Error::other("isolation changes what is extracted"));
     }
     // In turn, so that a machine that gets slower does so for both.
-    for _ in 1..repeat {
+    for _ in 1..workload.repeat {
         for (best, other) in [(&mut in_place, run(false)?), (&mut isolated, run(true)?)] {
             if other.core_seconds < best.core_seconds {
                 *best = other;

@@ -42,9 +42,9 @@ struct Args {
     /// Only this corpus.
     #[arg(long)]
     corpus: Option<String>,
-    /// Times each contender runs; the fastest counts.
-    #[arg(long, default_value_t = 3)]
-    repeat: usize,
+    /// Times each contender runs, of which the best counts [default: 3, or what `workloads.toml` says].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    repeat: Option<u16>,
     /// Threads, worker processes or pool processes of every contender.
     #[arg(long, default_value_t = std::thread::available_parallelism().map_or(2, usize::from))]
     workers: usize,
@@ -98,7 +98,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> io::Result<()> {
-    let workloads = Workloads::load()?;
+    let mut workloads = Workloads::load()?;
+    if let Some(repeat) = args.repeat {
+        workloads.repeat(repeat.into());
+    }
     let chosen = workloads.chosen(&args.workload, args.all)?;
     let contenders = Contenders::new(args)?;
     let mut report = Report::default();
@@ -136,13 +139,13 @@ fn one(
         if workload.incremental {
             incremental::run(contenders, workload, &corpus, report)?;
         } else if workload.isolation {
-            isolation::compare(contenders, workload, &corpus, args.repeat, report)?;
+            isolation::compare(contenders, workload, &corpus, report)?;
         } else if !workload.executors.is_empty() {
             scale::executors(contenders, workload, &corpus, report)?;
         } else if !workload.shards.is_empty() {
             scale::shards(contenders, workload, &corpus, report)?;
         } else {
-            contenders.compare(workload, &corpus, args.repeat, report)?;
+            contenders.compare(workload, &corpus, report)?;
         }
     }
     Ok(())
@@ -170,10 +173,10 @@ impl Contenders {
         }
     }
 
-    fn compare(&self, workload: &Workload, corpus: &Corpus, repeat: usize, report: &mut Report) -> io::Result<()> {
+    fn compare(&self, workload: &Workload, corpus: &Corpus, report: &mut Report) -> io::Result<()> {
         let (mut lode, mut own, mut general) = (None, None, None);
         // In turn, so that a machine that gets slower does so for all.
-        for _ in 0..repeat.max(1) {
+        for _ in 0..workload.repeat {
             self.again(&mut lode, |out| self.lode(workload, corpus, out))?;
             if workload.ceiling {
                 self.again(&mut own, |out| self.ceiling(workload, corpus, out, false))?;

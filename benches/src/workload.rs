@@ -55,6 +55,9 @@ pub struct Workload {
     pub interpreter: bool,
     /// Throughput that is asked of a core, in MB/s.
     pub asked: Option<f64>,
+    /// How often each of what is compared runs; the best counts.
+    #[serde(default = "thrice")]
+    pub repeat: usize,
     /// Whether the bare loop runs too.
     #[serde(default)]
     pub ceiling: bool,
@@ -70,9 +73,6 @@ pub struct Workload {
     /// Whether it also runs on clusters of so many executors.
     #[serde(default)]
     pub executors: Vec<usize>,
-    /// How often it runs there; the least CPU time counts.
-    #[serde(default = "once")]
-    pub repeat: usize,
     /// Whether it runs in so many shards, one number after the other.
     #[serde(default)]
     pub shards: Vec<usize>,
@@ -101,6 +101,10 @@ fn once() -> usize {
     1
 }
 
+fn thrice() -> usize {
+    3
+}
+
 impl Workload {
     /// Names of the datasets that are extracted.
     pub fn datasets(&self) -> io::Result<Vec<&str>> {
@@ -118,6 +122,11 @@ impl Workloads {
     /// Reads the file.
     pub fn load() -> io::Result<Self> {
         toml::from_str(include_str!("../workloads.toml")).map_err(io::Error::other)
+    }
+
+    /// Has every workload run so often.
+    pub fn repeat(&mut self, times: usize) {
+        self.workloads.iter_mut().for_each(|workload| workload.repeat = times);
     }
 
     /// The workloads of these names; the first one if none is named.
