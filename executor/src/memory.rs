@@ -12,7 +12,7 @@ const LATE: c_long = 60_000;
 /// Gives back to the system what this process freed, and has it do so soon from now on: for the time when tasks run, whose
 /// threads need much in turn and little each. By default mimalloc waits longer than most runs take, and what a process
 /// holds grows with the repository. Nor does it get huge pages, of which each of its threads would have some zeroed for
-/// little: on a system that gives them to everyone (`transparent_hugepage/enabled` is `always`) that is a tenth of a run.
+/// little: where the system gives them to everyone (`transparent_hugepage/enabled` is `always`), up to a tenth of a run.
 pub fn give_back() {
     purge_after(SOON);
     huge_pages(false);
