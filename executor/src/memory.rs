@@ -22,7 +22,7 @@ pub fn give_back() {
 
 /// Has this process keep what it frees: for workers, which need it again with the next group. Without it the `ts_*` lane
 /// has ten times as many page faults. A worker that holds too much is replaced. It may have huge pages: a parser jumps all
-/// over its trees. They are not asked for, since the system would then move others' memory to make room for them.
+/// over its trees. They are not asked for: to have them made cost the system as much as they save.
 pub(crate) fn keep() {
     purge_after(LATE);
     huge_pages(true);
