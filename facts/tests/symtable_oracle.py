@@ -1,7 +1,8 @@
 """Prints what CPython's `symtable` shows of every file below a directory, in the form of Lode's `symtable_*` tables.
 
 A file is a line `@path`, then its rows; every row starts with the letter of its table, fields are separated by tabs.
-Where CPython refuses the file there is one row `E`. Rows `B` come from elsewhere: the instructions of the compiled code
+Where CPython refuses the file there is one row `E`; a row `X` says that a bug which a later patch of the version has
+fixed may show in the rows behind it. Rows `B` come from elsewhere: the instructions of the compiled code
 that load, store or delete a name, with the code object that holds the name's cell.
 
 With `mutants <count> <seed> <folder>` the files are written first: sources of the standard library with statements put
@@ -131,6 +132,15 @@ def error_row(stage, error):
     return row("E", stage, type(error).__name__, *place, getattr(error, "msg", error))
 
 
+def mangles_too_much(content):
+    """Whether 3.12.0 to 3.12.3 mangle names of the head of a generic class, and behind it (gh-119311, gh-119395)."""
+    private = re.search(rb"\b__(?!\w*__\b)\w", content)
+    generic = private and re.search(rb"\bclass\s[^:]*\[", content)
+    if not generic or not (3, 12) <= sys.version_info < (3, 12, 4):
+        return False
+    return any(isinstance(node, ast.ClassDef) and node.type_params for node in ast.walk(ast.parse(content)))
+
+
 def show(path, content):
     print(f"@{path}")
     try:
@@ -143,6 +153,8 @@ def show(path, content):
         else:
             sys.stdout.write(error_row("symtable", error))
         return
+    if mangles_too_much(content):
+        sys.stdout.write(row("X"))
     sys.stdout.writelines(rows_of(top))
     sys.stdout.writelines(instructions(content))
 
@@ -193,9 +205,6 @@ def mutants(root, count, seed, folder):
         known = known + [SINCE_310]
     if VERSION >= (3, 12):
         known = known + [s.replace("\\n", "\n") for s in re.split(r"\||(?<!:)\n", SINCE_312)]
-    if VERSION == (3, 12) and sys.version_info < (3, 12, 4):
-        # There the names behind a generic class are mangled as if they were still in it.
-        known = [statement for statement in known if not re.search(r"class \{a\}\[", statement)]
     if VERSION >= (3, 13):
         known = known + SINCE_313.split("|")
     paths = [path for path in files(root) if os.path.getsize(path) < 20_000]

@@ -85,6 +85,8 @@ struct Tally {
     bytes: usize,
     refused: BTreeMap<String, usize>,
     rows: BTreeMap<String, usize>,
+    /// Files that differ where the interpreter has a bug that later patches of its version have not.
+    left_out: Vec<String>,
     differences: Vec<String>,
 }
 
@@ -110,6 +112,7 @@ impl Tally {
             self.differ(path, "accepted", found.join("\t"));
             return;
         }
+        let before = self.differences.len();
         for (letter, name, columns) in TABLES {
             let expected: Vec<&str> =
                 oracle.iter().filter_map(|line| line.strip_prefix(letter)?.strip_prefix('\t')).collect();
@@ -125,6 +128,10 @@ impl Tally {
         }
         let compiled = oracle.iter().filter_map(|line| line.strip_prefix("B\t"));
         self.resolutions(path, &tables, compiled.map(|line| line.split('\t').collect()).collect());
+        if oracle.iter().any(|line| line == "X") && self.differences.len() > before {
+            self.differences.truncate(before);
+            self.left_out.push(path.into());
+        }
     }
 
     /// The stage is the same; of an error of the symbol table, so are type, message and place.
@@ -227,7 +234,7 @@ impl Tally {
         let mut text = String::new();
         write!(text, "{} {}: {} files", python.program.display(), python.release, self.files).unwrap();
         write!(text, ", {} bytes, refused {:?}", self.bytes, self.refused).unwrap();
-        write!(text, ", rows compared {:?}", self.rows).unwrap();
+        write!(text, ", rows compared {:?}, left out {:?}", self.rows, self.left_out).unwrap();
         text
     }
 

@@ -37,7 +37,7 @@ use tables::{
 };
 
 /// Raised by hand whenever the rows of an unchanged file change.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 /// The datasets of this module.
 pub const DATASETS: &[&Dataset] = &[

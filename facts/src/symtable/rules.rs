@@ -29,8 +29,6 @@ pub(super) struct Rules {
     pub(super) uses_merged: bool,
     /// 3.12 alone: no lambda or comprehension in an annotation scope within a class.
     pub(super) plain_class_annotations: bool,
-    /// 3.12 alone: all names of a generic class's head are mangled; later its type parameters only.
-    pub(super) head_mangled: bool,
     /// 3.13: what `symtable.Class.get_methods` counts are functions that the class binds; before, every scope in it.
     pub(super) methods_are_functions: bool,
     /// Up to 3.11, a name that methods take through a class is marked so only where the class binds it.
@@ -63,7 +61,6 @@ impl Rules {
             inlined_comprehensions: since(12),
             uses_merged: since(14),
             plain_class_annotations: !since(13),
-            head_mangled: !since(13),
             methods_are_functions: since(13),
             free_class_bound: !since(12),
             type_defaults: since(13),

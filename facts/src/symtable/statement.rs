@@ -190,10 +190,9 @@ impl<'a> Builder<'a> {
             self.define(names::DOT_GENERIC_BASE, flag::LOCAL, range)?;
             self.define(names::DOT_GENERIC_BASE, flag::USE, range)?;
             self.private = Some(name);
-            if !self.rules.head_mangled {
-                self.block_mut().mangled = Some(self.mangled_sets.len());
-                self.mangled_sets.push(vec![]);
-            }
+            // Of a generic class's head only the type parameters are mangled, since 3.12.4 (gh-119311).
+            self.block_mut().mangled = Some(self.mangled_sets.len());
+            self.mangled_sets.push(vec![]);
             self.type_params(params)?;
         }
         self.expressions(class.bases())?;
