@@ -2,6 +2,7 @@
 
 mod expression;
 mod interpolated;
+mod nodes;
 mod pattern;
 mod rows;
 mod statement;
@@ -19,6 +20,7 @@ use crate::language::Language;
 use crate::options::Options;
 use crate::python::{self, PythonError};
 use crate::source::Source;
+use nodes::{Node, NodeSink};
 use tables::{AstCalls, AstDefs, AstDocstrings, AstErrors, AstImports, AstNodes, AstTypeIgnores};
 use walk::{Walker, push_optional_span};
 
@@ -50,6 +52,7 @@ pub fn fingerprint(options: &Options) -> String {
 #[derive(Debug)]
 pub struct AstSession {
     nodes: AstNodes,
+    block: Vec<Node>,
     docstrings: AstDocstrings,
     imports: AstImports,
     defs: AstDefs,
@@ -64,6 +67,7 @@ impl AstSession {
     pub fn new(options: &Options) -> Self {
         Self {
             nodes: AstNodes::default(),
+            block: vec![],
             docstrings: AstDocstrings::default(),
             imports: AstImports::default(),
             defs: AstDefs::default(),
@@ -81,7 +85,7 @@ impl AstSession {
         if DATASETS[..5].iter().any(|dataset| request.wants(dataset)) {
             let walker = Walker::new(
                 module,
-                wanted(&mut self.nodes, request),
+                wanted(&mut self.nodes, request).map(|table| NodeSink::new(table, &mut self.block)),
                 wanted(&mut self.docstrings, request),
                 wanted(&mut self.imports, request),
                 wanted(&mut self.defs, request),

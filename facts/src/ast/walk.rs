@@ -3,7 +3,8 @@
 use ruff_python_ast::{Expr, Stmt};
 use ruff_text_size::{Ranged, TextRange};
 
-use super::tables::{AstCalls, AstDefs, AstDocstrings, AstImports, AstNodes};
+use super::nodes::{Node, NodeSink};
+use super::tables::{AstCalls, AstDefs, AstDocstrings, AstImports};
 use crate::python::{Locator, MAX_DEPTH, PythonError, PythonModule};
 
 /// Stack that must be left before a level of the walk, checked every [`LEVELS_A_CHECK`] levels.
@@ -111,7 +112,7 @@ impl<'l> Labels<'l> {
 pub(super) struct Walker<'w> {
     pub(super) module: &'w PythonModule<'w>,
     pub(super) locator: Locator<'w>,
-    pub(super) nodes: Sink<'w, AstNodes>,
+    nodes: Option<NodeSink<'w>>,
     pub(super) docstrings: Sink<'w, AstDocstrings>,
     pub(super) imports: Sink<'w, AstImports>,
     pub(super) defs: Sink<'w, AstDefs>,
@@ -129,7 +130,7 @@ pub(super) struct Walker<'w> {
 impl<'w> Walker<'w> {
     pub(super) fn new(
         module: &'w PythonModule<'w>,
-        nodes: Option<&'w mut AstNodes>,
+        nodes: Option<NodeSink<'w>>,
         docstrings: Option<&'w mut AstDocstrings>,
         imports: Option<&'w mut AstImports>,
         defs: Option<&'w mut AstDefs>,
@@ -139,7 +140,7 @@ impl<'w> Walker<'w> {
         Self {
             module,
             locator: module.locator(),
-            nodes: Sink::new(nodes),
+            nodes,
             docstrings: Sink::new(docstrings),
             imports: Sink::new(imports),
             defs: Sink::new(defs),
@@ -161,21 +162,14 @@ impl<'w> Walker<'w> {
         let body = self.module.body();
         let module = self.next_ordinal;
         self.next_ordinal += 1;
-        if let Some((table, ordinal)) = self.nodes.row() {
-            table.ordinal.push(ordinal);
-            table.parent_ordinal.push(None);
-            table.kind.push("Module");
-            table.field.push(None);
-            table.field_index.push(None);
-            table.name.push(None);
-            table.value.push(None);
-            table.value_type.push(None);
-            table.ctx.push(None);
-            table.op.push(None);
-            push_optional_span!(table, None::<crate::python::Span>);
+        if let Some(nodes) = &mut self.nodes {
+            nodes.push(Node { kind: "Module", ..Node::default() });
         }
         self.docstring(module, "Module", None, body);
         self.statements(module, "body", body);
+        if let Some(mut nodes) = self.nodes {
+            nodes.flush();
+        }
         self.failure.map_or(Ok(self.cut_docstrings), Err)
     }
 
@@ -190,18 +184,20 @@ impl<'w> Walker<'w> {
     ) -> i32 {
         let ordinal = self.next_ordinal;
         self.next_ordinal += 1;
-        let Some((table, _)) = self.nodes.row() else { return ordinal };
-        table.ordinal.push(ordinal);
-        table.parent_ordinal.push(Some(place.parent));
-        table.kind.push(kind);
-        table.field.push(Some(place.field));
-        table.field_index.push(place.index);
-        table.name.push(labels.name);
-        table.value.push(labels.value);
-        table.value_type.push(labels.value_type);
-        table.ctx.push(labels.ctx);
-        table.op.push(labels.op);
-        push_optional_span!(table, range.map(|range| self.locator.span(range)));
+        let Some(nodes) = &mut self.nodes else { return ordinal };
+        let node = Node {
+            parent: Some(place.parent),
+            kind,
+            field: Some(place.field),
+            index: place.index,
+            name: labels.name.map(|name| nodes.table.name.key(name)),
+            value: labels.value.map(|value| nodes.table.value.key(value)),
+            value_type: labels.value_type,
+            ctx: labels.ctx,
+            op: labels.op,
+            span: range.map(|range| self.locator.span(range)),
+        };
+        nodes.push(node);
         ordinal
     }
 
@@ -214,7 +210,7 @@ impl<'w> Walker<'w> {
         labels: Labels<'_>,
         build: impl FnOnce(&mut String),
     ) -> i32 {
-        if !self.nodes.wanted() {
+        if self.nodes.is_none() {
             return self.node(place, kind, range, labels);
         }
         let mut text = std::mem::take(&mut self.text);

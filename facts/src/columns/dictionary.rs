@@ -39,6 +39,20 @@ pub struct Dictionary<V: Vocabulary> {
     words: V,
 }
 
+impl<V: Vocabulary> Dictionary<V> {
+    /// The key of a word, which is taken in if it is new.
+    #[inline]
+    pub(super) fn key(&mut self, word: V::Word<'_>) -> V::Key {
+        self.words.key(word)
+    }
+
+    /// Appends words by their keys, and what stands for none.
+    #[inline]
+    pub(super) fn extend_keys(&mut self, keys: impl Iterator<Item = Option<V::Key>>) {
+        self.keys.extend(keys.map(Option::unwrap_or_default));
+    }
+}
+
 impl<V: Vocabulary> Values for Dictionary<V> {
     const TYPE: ColumnType = V::TYPE;
     type Value<'v> = V::Word<'v>;
@@ -51,6 +65,14 @@ impl<V: Vocabulary> Values for Dictionary<V> {
     #[inline]
     fn push_nothing(&mut self) {
         self.keys.push(V::Key::default());
+    }
+    #[inline]
+    fn extend<'v>(&mut self, values: impl Iterator<Item = Option<V::Word<'v>>>)
+    where
+        Self: 'v,
+    {
+        let Self { keys, words } = self;
+        keys.extend(values.map(|word| word.map_or_else(V::Key::default, |word| words.key(word))));
     }
     fn len(&self) -> usize {
         self.keys.len()

@@ -44,6 +44,13 @@ impl<N: Number> Values for Numbers<N> {
     fn push_nothing(&mut self) {
         self.0.push(N::default());
     }
+    #[inline]
+    fn extend<'v>(&mut self, values: impl Iterator<Item = Option<N>>)
+    where
+        Self: 'v,
+    {
+        self.0.extend(values.map(Option::unwrap_or_default));
+    }
     fn len(&self) -> usize {
         self.0.len()
     }

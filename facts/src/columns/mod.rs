@@ -84,6 +84,16 @@ pub trait Values {
     fn push(&mut self, value: Self::Value<'_>);
     /// Appends what stands where a row has none.
     fn push_nothing(&mut self);
+    /// Appends a value for each item that is one, and what stands for none for the others.
+    fn extend<'v>(&mut self, values: impl Iterator<Item = Option<Self::Value<'v>>>)
+    where
+        Self: 'v,
+    {
+        values.for_each(|value| match value {
+            Some(value) => self.push(value),
+            None => self.push_nothing(),
+        });
+    }
     /// Values so far.
     fn len(&self) -> usize;
     /// Whether there are none.
@@ -107,6 +117,15 @@ impl<V: Values> Required<V> {
     #[inline]
     pub fn push(&mut self, value: V::Value<'_>) {
         self.0.push(value);
+    }
+
+    /// Appends values.
+    #[inline]
+    pub fn extend<'v>(&mut self, values: impl Iterator<Item = V::Value<'v>>)
+    where
+        V: 'v,
+    {
+        self.0.extend(values.map(Some));
     }
 }
 
@@ -144,6 +163,31 @@ impl<V: Values> Optional<V> {
             None => self.0.push_nothing(),
         }
     }
+
+    /// Appends values and nulls.
+    #[inline]
+    pub fn extend<'v>(&mut self, values: impl Iterator<Item = Option<V::Value<'v>>> + Clone)
+    where
+        V: 'v,
+    {
+        self.1.extend(values.clone().map(|value| value.is_some()));
+        self.0.extend(values);
+    }
+}
+
+impl Optional<Dictionary<Texts>> {
+    /// The key of a word, for [`Self::extend_keys`].
+    #[inline]
+    pub fn key(&mut self, word: &str) -> u32 {
+        self.0.key(word)
+    }
+
+    /// Appends words, of which the keys were asked for, and nulls.
+    #[inline]
+    pub fn extend_keys(&mut self, keys: impl Iterator<Item = Option<u32>> + Clone) {
+        self.1.extend(keys.clone().map(|key| key.is_some()));
+        self.0.extend_keys(keys);
+    }
 }
 
 impl<V: Values> Typed for Optional<V> {
@@ -177,6 +221,11 @@ impl Validity {
     #[inline]
     fn push(&mut self, valid: bool) {
         self.0.push(valid);
+    }
+
+    #[inline]
+    fn extend(&mut self, valid: impl Iterator<Item = bool>) {
+        self.0.extend(valid);
     }
 
     fn truncate(&mut self, rows: usize) {

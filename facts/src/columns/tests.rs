@@ -67,6 +67,36 @@ fn a_word_is_kept_once_and_nulls_and_lost_rows_leave_no_trace() {
 }
 
 #[test]
+fn many_at_once_are_the_same_as_one_after_the_other() {
+    let numbers = [Some(3), None, Some(-1)];
+    let (mut one, mut many) = (OptInt32::default(), OptInt32::default());
+    numbers.into_iter().for_each(|number| one.push(number));
+    many.extend(numbers.into_iter());
+    assert_eq!(&one.finish(), &many.finish());
+
+    let symbols = [Some("Load"), Some("Del"), None, Some("Load")];
+    let (mut one, mut many) = (OptSymbol::default(), OptSymbol::default());
+    symbols.into_iter().for_each(|symbol| one.push(symbol));
+    many.extend(symbols.into_iter());
+    assert_eq!(&one.finish(), &many.finish());
+
+    let (mut one, mut many) = (OptUtf8::default(), OptUtf8::default());
+    symbols.into_iter().for_each(|text| one.push(text));
+    many.extend(symbols.into_iter());
+    assert_eq!(&one.finish(), &many.finish());
+
+    let (mut one, mut many) = (OptWords::default(), OptWords::default());
+    symbols.into_iter().for_each(|word| one.push(word));
+    let keys = symbols.map(|word| word.map(|word| many.key(word)));
+    many.extend_keys(keys.into_iter());
+    assert_eq!(&one.finish(), &many.finish());
+
+    let mut plain = Int32::default();
+    plain.extend(0..3);
+    assert_eq!(plain.finish().as_primitive::<arrow::datatypes::Int32Type>().values(), &[0, 1, 2]);
+}
+
+#[test]
 fn booleans_become_the_bits_that_arrow_makes_of_them() {
     for length in 0..40 {
         for pattern in 0u64..64 {
