@@ -52,7 +52,8 @@ impl<'t> NodeSink<'t> {
     pub(super) fn flush(&mut self) {
         let Self { table, block: nodes, first } = self;
         let next = *first + nodes.len() as i32;
-        let span = |part: fn(&Span) -> i32| nodes.iter().map(move |node| node.span.as_ref().map(part));
+        let placed: Vec<bool> = nodes.iter().map(|node| node.span.is_some()).collect();
+        let span = |part: fn(&Span) -> i32| nodes.iter().map(move |node| node.span.as_ref().map_or(0, part));
         table.ordinal.extend(*first..next);
         table.parent_ordinal.extend(nodes.iter().map(|node| node.parent));
         table.kind.extend(nodes.iter().map(|node| node.kind));
@@ -63,12 +64,12 @@ impl<'t> NodeSink<'t> {
         table.value_type.extend(nodes.iter().map(|node| node.value_type));
         table.ctx.extend(nodes.iter().map(|node| node.ctx));
         table.op.extend(nodes.iter().map(|node| node.op));
-        table.bstart.extend(span(|span| span.bstart));
-        table.bend.extend(span(|span| span.bend));
-        table.lineno.extend(span(|span| span.lineno));
-        table.col_offset.extend(span(|span| span.col_offset));
-        table.end_lineno.extend(span(|span| span.end_lineno));
-        table.end_col_offset.extend(span(|span| span.end_col_offset));
+        table.bstart.extend_where(&placed, span(|span| span.bstart));
+        table.bend.extend_where(&placed, span(|span| span.bend));
+        table.lineno.extend_where(&placed, span(|span| span.lineno));
+        table.col_offset.extend_where(&placed, span(|span| span.col_offset));
+        table.end_lineno.extend_where(&placed, span(|span| span.end_lineno));
+        table.end_col_offset.extend_where(&placed, span(|span| span.end_col_offset));
         *first = next;
         nodes.clear();
     }

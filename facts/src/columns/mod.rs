@@ -173,6 +173,16 @@ impl<V: Values> Optional<V> {
         self.1.extend(values.clone().map(|value| value.is_some()));
         self.0.extend(values);
     }
+
+    /// Appends values, and nulls where there is something else instead.
+    #[inline]
+    pub fn extend_where<'v>(&mut self, valid: &[bool], values: impl Iterator<Item = V::Value<'v>>)
+    where
+        V: 'v,
+    {
+        self.1.0.extend_from_slice(valid);
+        self.0.extend(values.map(Some));
+    }
 }
 
 impl Optional<Dictionary<Texts>> {

@@ -72,7 +72,10 @@ fn many_at_once_are_the_same_as_one_after_the_other() {
     let (mut one, mut many) = (OptInt32::default(), OptInt32::default());
     numbers.into_iter().for_each(|number| one.push(number));
     many.extend(numbers.into_iter());
-    assert_eq!(&one.finish(), &many.finish());
+    let expected = one.finish();
+    assert_eq!(&expected, &many.finish());
+    many.extend_where(&numbers.map(|number| number.is_some()), numbers.into_iter().map(Option::unwrap_or_default));
+    assert_eq!(&expected, &many.finish());
 
     let symbols = [Some("Load"), Some("Del"), None, Some("Load")];
     let (mut one, mut many) = (OptSymbol::default(), OptSymbol::default());

@@ -42,6 +42,9 @@ pub(in crate::python) fn refused_field(tokens: &Tokens, version: Version) -> Opt
     };
     let mut around: Vec<Open> = vec![];
     for token in tokens {
+        if around.is_empty() && !matches!(token.kind(), T::FStringStart | T::TStringStart) {
+            continue;
+        }
         let opens_field = matches!(around.last(), Some(Open::String | Open::Field(Part::Specification)));
         match token.kind() {
             T::FStringStart | T::TStringStart => {
@@ -55,7 +58,7 @@ pub(in crate::python) fn refused_field(tokens: &Tokens, version: Version) -> Opt
                 }
                 around.push(Open::Field(Part::Start));
             }
-            T::Lpar | T::Lsqb | T::Lbrace if !around.is_empty() => {
+            T::Lpar | T::Lsqb | T::Lbrace => {
                 begin(&mut around);
                 around.push(Open::Bracket);
             }
