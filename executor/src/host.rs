@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use lode_facts::extract::{FileReport, FileRequest, LaneStatus};
+use lode_facts::extract::{FileReport, FileRequest};
 use lode_facts::file::{FileKind, FileMeta};
 use lode_facts::options::{Limits, Options};
 use lode_plan::fingerprint::json_hash;
@@ -15,7 +15,7 @@ use lode_plan::host::{ContentSource, ExtractOrder, FileContent, GroupCost, Group
 
 use crate::content::ContentReader;
 use crate::telemetry;
-use crate::worker::{Content, PoolConfig, WorkerError, WorkerPool, unread};
+use crate::worker::{Content, PoolConfig, WorkerError, WorkerPool};
 
 /// Readers of sources that are kept open.
 const READERS: usize = 16;
@@ -148,9 +148,7 @@ impl Host for LocalHost {
     }
 
     async fn read(&self, source: &ContentSource, files: Vec<FileMeta>, limit: u64) -> io::Result<Vec<FileContent>> {
-        let contents = self.reader(source).await?.read(files, limit).await?;
-        let load = move || contents.into_iter().map(|content| load(content, limit)).collect();
-        tokio::task::spawn_blocking(load).await.map_err(io::Error::other)
+        self.reader(source).await?.load(files, limit).await
     }
 
     fn function_options(&self) -> &Options {
@@ -166,26 +164,6 @@ impl Host for LocalHost {
             listener(event);
         }
     }
-}
-
-fn load(content: Result<Content, LaneStatus>, limit: u64) -> FileContent {
-    let bytes = match content {
-        Ok(Content::Bytes(bytes)) => bytes,
-        Ok(Content::File(file)) => {
-            // The file may grow while it is read.
-            let size = file.metadata().map_or(0, |metadata| metadata.len());
-            if size > limit {
-                return FileContent::TooLarge;
-            }
-            let mut bytes = Vec::with_capacity(size as usize + 1);
-            match file.take(limit.saturating_add(1)).read_to_end(&mut bytes) {
-                Ok(_) => bytes.into(),
-                Err(error) => return FileContent::Refused(unread(&error)),
-            }
-        }
-        Err(status) => return FileContent::Refused(status),
-    };
-    if bytes.len() as u64 > limit { FileContent::TooLarge } else { FileContent::Bytes(bytes) }
 }
 
 fn worker_error(error: WorkerError) -> io::Error {

@@ -10,7 +10,6 @@
 //! Packs follow the order of paths, as the worklist does, so that a shard's files lie side by side. Equal contents are
 //! stored once an epoch.
 
-use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Range;
@@ -33,11 +32,9 @@ use crate::host::{ContentSource, FileContent, HostHandle};
 use crate::inputs::RunRequest;
 use crate::worklist::{Action, work_rows};
 
-/// Content of a pack, about.
-const PACK_BYTES: u64 = 16 << 20;
-/// Content and files that are read at a time.
-const READ_BYTES: i64 = 4 << 20;
-const READ_FILES: usize = 256;
+/// Content and files of a pack, about. It is read at once.
+const PACK_BYTES: i64 = 16 << 20;
+const PACK_FILES: usize = 16_384;
 /// Tables of packs that a reader keeps.
 const KEPT_TABLES: usize = 16;
 
@@ -120,101 +117,67 @@ struct Packer<'a> {
     host: &'a HostHandle,
     request: &'a RunRequest,
     folder: String,
-    /// Files that are read next, in order.
+    /// Files of the next pack, in order.
     wanted: Vec<FileMeta>,
     wanted_bytes: i64,
-    /// The pack at hand.
-    pack: String,
-    contents: Vec<Bytes>,
-    length: u64,
-    table: Table,
     index: Index,
     stored: HashMap<Content, (String, u64, u64)>,
 }
 
 impl<'a> Packer<'a> {
     fn new(lake: &'a Lake, host: &'a HostHandle, request: &'a RunRequest, folder: String) -> Self {
-        Self {
-            lake,
-            host,
-            request,
-            folder,
-            wanted: vec![],
-            wanted_bytes: 0,
-            pack: pack_name(),
-            contents: vec![],
-            length: 0,
-            table: Table::new(),
-            index: Index::new(),
-            stored: HashMap::new(),
-        }
+        let (wanted, index) = (vec![], Index::new());
+        Self { lake, host, request, folder, wanted, wanted_bytes: 0, index, stored: HashMap::new() }
     }
 
     async fn want(&mut self, meta: FileMeta) -> Result<(), PlanError> {
         self.wanted_bytes += meta.size;
         self.wanted.push(meta);
-        if self.wanted_bytes >= READ_BYTES || self.wanted.len() >= READ_FILES {
-            self.read().await?;
+        if self.wanted_bytes >= PACK_BYTES || self.wanted.len() >= PACK_FILES {
+            self.pack().await?;
         }
         Ok(())
     }
 
-    async fn read(&mut self) -> Result<(), PlanError> {
+    async fn pack(&mut self) -> Result<(), PlanError> {
         self.wanted_bytes = 0;
         let wanted = std::mem::take(&mut self.wanted);
         let known: Vec<_> = wanted.iter().map(|meta| (meta.path.clone(), meta.sha256.clone())).collect();
         let read = self.host.0.read(&self.request.source, wanted, self.request.limits.file_bytes).await;
-        let contents = read.map_err(datafusion::error::DataFusionError::IoError)?;
-        for ((path, scanned), content) in known.into_iter().zip(contents) {
+        let read = read.map_err(datafusion::error::DataFusionError::IoError)?;
+
+        let name = uuid::Uuid::new_v4().simple().to_string();
+        let (mut table, mut contents, mut length) = (Table::new(), vec![], 0);
+        for ((path, scanned), content) in known.into_iter().zip(read) {
             let entry = match content {
-                FileContent::Bytes(bytes) => self.store(scanned, bytes),
+                FileContent::Bytes(bytes) => {
+                    let stored = self.stored.entry(Content::new(scanned, &bytes)).or_insert_with(|| {
+                        let start = length;
+                        length += bytes.len() as u64;
+                        contents.push(bytes);
+                        (name.clone(), start, length)
+                    });
+                    let (pack, start, end) = stored.clone();
+                    Entry::Bytes { pack, start, end }
+                }
                 FileContent::TooLarge => Entry::TooLarge,
                 FileContent::Refused(status) => Entry::Refused(status),
             };
-            self.table.insert(path, entry);
-            if self.length >= PACK_BYTES {
-                self.close().await?;
-            }
+            table.insert(path, entry);
         }
-        Ok(())
-    }
-
-    fn store(&mut self, scanned: Option<String>, bytes: Bytes) -> Entry {
-        let place = (self.pack.clone(), self.length, self.length + bytes.len() as u64);
-        let (pack, start, end) = match self.stored.entry(Content::new(scanned, &bytes)) {
-            MapEntry::Occupied(stored) => stored.get().clone(),
-            MapEntry::Vacant(new) => {
-                self.length = place.2;
-                self.contents.push(bytes);
-                new.insert(place).clone()
-            }
-        };
-        Entry::Bytes { pack, start, end }
-    }
-
-    async fn close(&mut self) -> Result<(), PlanError> {
-        let Some((first, _)) = self.table.first_key_value() else { return Ok(()) };
-        let pack = std::mem::replace(&mut self.pack, pack_name());
-        self.index.push((first.clone(), pack.clone()));
-        let path = format!("{}/{pack}", self.folder);
-        let contents = PutPayload::from_iter(std::mem::take(&mut self.contents));
-        self.length = 0;
-        self.lake.put_new(&format!("{path}.pack"), contents).await?;
-        self.lake.put_new_json(&format!("{path}.json"), &std::mem::take(&mut self.table)).await?;
+        let Some((first, _)) = table.first_key_value() else { return Ok(()) };
+        self.index.push((first.clone(), name.clone()));
+        self.lake.put_new(&format!("{}/{name}.pack", self.folder), PutPayload::from_iter(contents)).await?;
+        self.lake.put_new_json(&format!("{}/{name}.json", self.folder), &table).await?;
         Ok(())
     }
 
     async fn finish(mut self) -> Result<(), PlanError> {
-        self.read().await?;
-        self.close().await?;
+        self.pack().await?;
         // Another planner of the epoch may have been faster: its packs are as good.
         self.lake.put_new_json(&format!("{}/index.json", self.folder), &self.index).await?;
         Ok(())
     }
-}
-
-fn pack_name() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
 }
 
 /// Reads staged content.

@@ -3,7 +3,9 @@
 mod beneath;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,8 +16,12 @@ use lode_facts::file::FileMeta;
 use lode_plan::host::{ContentSource, FileContent};
 use lode_plan::staging::Staged;
 
-use crate::worker::Content;
 use rustix::io::Errno;
+
+use crate::worker::{Content, unread};
+
+/// Room that is made for what a file has more than its record says, in bytes.
+const GROWTH: usize = 64 << 10;
 
 /// Opens content by a scan's record. Shared by the groups of a run.
 pub enum ContentReader {
@@ -88,6 +94,35 @@ impl ContentReader {
         Ok(contents.collect())
     }
 
+    /// The contents of regular files in memory, in their order. Those of a directory lie in one buffer.
+    ///
+    /// # Errors
+    /// If the lake fails.
+    pub async fn load(self: &Arc<Self>, files: Vec<FileMeta>, limit: u64) -> io::Result<Vec<FileContent>> {
+        let Self::Staged(staged) = self.as_ref() else {
+            let reader = Arc::clone(self);
+            let load = move || reader.load_all(&files, limit);
+            return tokio::task::spawn_blocking(load).await.map_err(io::Error::other);
+        };
+        staged.read(&files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>()).await
+    }
+
+    fn load_all(&self, files: &[FileMeta], limit: u64) -> Vec<FileContent> {
+        let room = |file: &FileMeta| file.size.clamp(0, i64::try_from(limit).unwrap_or(i64::MAX)) as usize + 1;
+        let mut buffer = Vec::with_capacity(files.iter().map(room).sum());
+        let load = |file| match self.read_one(file, limit) {
+            Ok(Content::File(file)) => append(&mut buffer, &file, limit),
+            Ok(Content::Bytes(bytes)) if bytes.len() as u64 > limit => Err(FileContent::TooLarge),
+            Ok(Content::Bytes(bytes)) => Err(FileContent::Bytes(bytes)),
+            Err(error) => Err(FileContent::Refused(unreadable(&error))),
+        };
+        let loaded: Vec<Result<Range<usize>, FileContent>> = files.iter().map(load).collect();
+        let buffer = Bytes::from(buffer);
+        let content =
+            |loaded: Result<_, _>| loaded.map_or_else(|other| other, |part| FileContent::Bytes(buffer.slice(part)));
+        loaded.into_iter().map(content).collect()
+    }
+
     /// `NotFound` when it vanished since the scan; otherwise why it can't be read.
     fn read_one(&self, file: &FileMeta, limit: u64) -> io::Result<Content> {
         match self {
@@ -115,6 +150,27 @@ impl ContentReader {
 /// The pool refuses what is larger than the limit; what it is need not be fetched for that.
 fn larger_than(limit: u64) -> Bytes {
     Bytes::from(vec![0; usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1)])
+}
+
+/// Appends a file to a buffer and says where it lies there; or what is to be said of it instead.
+fn append(buffer: &mut Vec<u8>, file: &File, limit: u64) -> Result<Range<usize>, FileContent> {
+    let start = buffer.len();
+    let refused = loop {
+        if (buffer.len() - start) as u64 > limit {
+            break FileContent::TooLarge;
+        }
+        // The file may have grown since the scan.
+        if buffer.len() == buffer.capacity() {
+            buffer.reserve(GROWTH);
+        }
+        match rustix::io::read(file, rustix::buffer::spare_capacity(buffer)) {
+            Ok(0) => return Ok(start..buffer.len()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => break FileContent::Refused(unread(&error.into())),
+        }
+    };
+    buffer.truncate(start);
+    Err(refused)
 }
 
 fn unreadable(error: &io::Error) -> LaneStatus {
