@@ -29,7 +29,8 @@ pub(super) struct Rules {
     pub(super) uses_merged: bool,
     /// 3.12 alone: no lambda or comprehension in an annotation scope within a class.
     pub(super) plain_class_annotations: bool,
-    /// 3.13: what `symtable.Class.get_methods` counts are functions that the class binds; before, every scope in it.
+    /// 3.13: what `symtable.Class.get_methods` counts are functions that the class binds; before, every scope in it. That
+    /// came in 3.12.5 already (gh-119698), in the module, not in the compiler: 3.12 here is as it was released.
     pub(super) methods_are_functions: bool,
     /// Up to 3.11, a name that methods take through a class is marked so only where the class binds it.
     pub(super) free_class_bound: bool,
