@@ -134,9 +134,7 @@ def error_row(stage, error):
 
 def mangles_too_much(content):
     """Whether 3.12.0 to 3.12.3 mangle names of the head of a generic class, and behind it (gh-119311, gh-119395)."""
-    private = re.search(rb"\b__(?!\w*__\b)\w", content)
-    generic = private and re.search(rb"\bclass\s[^:]*\[", content)
-    if not generic or not (3, 12) <= sys.version_info < (3, 12, 4):
+    if not (3, 12) <= sys.version_info < (3, 12, 4) or not re.search(rb"\b__(?!\w*__\b)\w", content):
         return False
     return any(isinstance(node, ast.ClassDef) and node.type_params for node in ast.walk(ast.parse(content)))
 

@@ -241,6 +241,8 @@ impl Tally {
     fn judge(&self) {
         let shown = self.differences.iter().take(40).cloned().collect::<Vec<_>>().join("\n");
         assert!(self.differences.is_empty(), "{} differences:\n{shown}", self.differences.len());
+        // The bug is rare: what is common is none.
+        assert!(self.left_out.len() * 1000 <= self.files, "left out {:?}", self.left_out);
     }
 }
 

@@ -15,7 +15,7 @@ use lode_facts::extract::LaneStatus;
 use lode_facts::file::FileMeta;
 use lode_plan::host::{ContentSource, FileContent};
 use lode_plan::staging::Staged;
-
+use rustix::fs::fstat;
 use rustix::io::Errno;
 
 use crate::worker::{Content, unread};
@@ -108,8 +108,8 @@ impl ContentReader {
     }
 
     fn load_all(&self, files: &[FileMeta], limit: u64) -> Vec<FileContent> {
-        let room = |file: &FileMeta| file.size.clamp(0, i64::try_from(limit).unwrap_or(i64::MAX)) as usize + 1;
-        let mut buffer = Vec::with_capacity(files.iter().map(room).sum());
+        let sizes = files.iter().map(|file| file.size.max(0) as u64).filter(|size| *size <= limit);
+        let mut buffer = Vec::with_capacity(sizes.map(|size| size as usize + 1).sum());
         let load = |file| match self.read_one(file, limit) {
             Ok(Content::File(file)) => append(&mut buffer, &file, limit),
             Ok(Content::Bytes(bytes)) if bytes.len() as u64 > limit => Err(FileContent::TooLarge),
@@ -154,6 +154,9 @@ fn larger_than(limit: u64) -> Bytes {
 
 /// Appends a file to a buffer and says where it lies there; or what is to be said of it instead.
 fn append(buffer: &mut Vec<u8>, file: &File, limit: u64) -> Result<Range<usize>, FileContent> {
+    if fstat(file).is_ok_and(|stat| stat.st_size as u64 > limit) {
+        return Err(FileContent::TooLarge);
+    }
     let start = buffer.len();
     let refused = loop {
         if (buffer.len() - start) as u64 > limit {
@@ -191,4 +194,35 @@ fn below_linked<'a>(
     let end = rest.iter().position(|byte| *byte == b'/')?;
     let root = linked.get(std::str::from_utf8(&rest[..end]).ok()?)?;
     Some((root, &rest[end + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn files_are_loaded_as_they_are_now_whatever_their_records_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: usize, recorded: usize| {
+            std::fs::write(dir.path().join(name), vec![b'x'; bytes]).unwrap();
+            FileMeta::in_scope("r", name, recorded, None)
+        };
+        let files = vec![
+            file("same", 3, 3),
+            file("grown", 200_000, 1),
+            file("shrunk", 2, 5_000_000),
+            file("empty", 0, 0),
+            file("whole", 1_000_000, 1_000_000),
+            file("larger", 1_000_001, 10),
+            FileMeta::in_scope("r", "gone", 4, None),
+        ];
+        let source = ContentSource::Shared { root: dir.path().into(), linked: BTreeMap::new() };
+        let reader = Arc::new(ContentReader::open(&source).await.unwrap());
+        let contents = reader.load(files, 1_000_000).await.unwrap();
+        let bytes = |count: usize| FileContent::Bytes(vec![b'x'; count].into());
+        assert_eq!(contents[..5], [bytes(3), bytes(200_000), bytes(2), bytes(0), bytes(1_000_000)]);
+        assert_eq!(contents[5], FileContent::TooLarge);
+        let FileContent::Refused(LaneStatus::Failed { reason, .. }) = &contents[6] else { panic!("{:?}", contents[6]) };
+        assert_eq!(reason, "vanished");
+    }
 }
