@@ -8,6 +8,7 @@ mod control_flow;
 mod data_flow;
 mod error;
 mod exceptions;
+mod instruction_rows;
 mod instructions;
 mod lines;
 mod marshal;

@@ -1,18 +1,17 @@
 //! Rows of a file's code objects.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use super::code::Code;
 use super::control_flow::ControlFlow;
 use super::data_flow::DataFlow;
 use super::error::BytecodeError;
 use super::exceptions::{ExceptionEntry, exception_table};
-use super::instructions::{self, Context, Instruction};
-use super::lines::{Locations, Position};
+use super::instruction_rows::Resolved;
+use super::instructions::{self, Instruction};
+use super::lines::Locations;
 use super::marshal::{Object, Objects};
 use super::opcodes::Opcodes;
-use super::places::{Places, byte_span};
 use super::repr::{MAX_TEXT_BYTES, push_repr, type_name};
 use super::sink::Sink;
 use super::tables::{
@@ -23,6 +22,10 @@ use super::{Refusal, Tables};
 use crate::extract::LaneRequest;
 use crate::python::DecodedLines;
 use crate::source::Source;
+
+/// Rows that reach a table at a time, one column after the other: written row by row, the values and the validities of its
+/// columns are more places in memory than a processor's caches follow.
+pub(super) const BLOCK: usize = 256;
 
 /// Most code of a file, in bytes: more comes up only where references name the same code object again and again.
 const MAX_CODE_BYTES: usize = 256 << 20;
@@ -39,17 +42,18 @@ pub(super) struct Cut {
 /// Room that is used again from code object to code object.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    reprs: String,
-    repr_ends: Vec<usize>,
-    labels: Vec<i64>,
-    argrepr: String,
-    joined: String,
+    pub(super) reprs: String,
+    pub(super) repr_ends: Vec<usize>,
+    pub(super) labels: Vec<i64>,
+    pub(super) argrepr: String,
+    pub(super) joined: String,
+    pub(super) resolved: Vec<Resolved>,
 }
 
 /// The tables at work on one file.
 pub(super) struct FileRows<'t, 's> {
     code_units: Sink<'t, BytecodeCodeUnits>,
-    instructions: Sink<'t, BytecodeInstructions>,
+    pub(super) instructions: Sink<'t, BytecodeInstructions>,
     consts: Sink<'t, BytecodeConsts>,
     line_table: Sink<'t, BytecodeLineTable>,
     exception_table: Sink<'t, BytecodeExceptionTable>,
@@ -57,14 +61,14 @@ pub(super) struct FileRows<'t, 's> {
     cfg_edges: Sink<'t, BytecodeCfgEdges>,
     dfg_edges: Sink<'t, BytecodeDfgEdges>,
     errors: Sink<'t, BytecodeErrors>,
-    scratch: &'t mut Scratch,
-    file: &'t Source<'s>,
+    pub(super) scratch: &'t mut Scratch,
+    pub(super) file: &'t Source<'s>,
     /// The file's lines, once they are asked for; `None` if it has none that CPython would see.
-    lines: Option<Option<DecodedLines<'s>>>,
+    pub(super) lines: Option<Option<DecodedLines<'s>>>,
     /// The next code object, counted whether or not there is a row for it.
     next_unit: i32,
     /// Text that may still be written.
-    text_left: usize,
+    pub(super) text_left: usize,
 }
 
 /// Rows of a file at some time.
@@ -81,15 +85,15 @@ struct Unit<'o> {
 }
 
 /// What the rows of a code object are made from.
-struct Parts<'p> {
-    version: &'static str,
-    ordinal: i32,
-    table: &'static Opcodes,
-    objects: &'p Objects<'p>,
-    code: &'p Code<'p>,
-    instructions: &'p [Instruction<'static>],
-    exceptions: &'p [ExceptionEntry],
-    locations: &'p Locations,
+pub(super) struct Parts<'p> {
+    pub(super) version: &'static str,
+    pub(super) ordinal: i32,
+    pub(super) table: &'static Opcodes,
+    pub(super) objects: &'p Objects<'p>,
+    pub(super) code: &'p Code<'p>,
+    pub(super) instructions: &'p [Instruction<'static>],
+    pub(super) exceptions: &'p [ExceptionEntry],
+    pub(super) locations: &'p Locations,
 }
 
 impl<'t, 's> FileRows<'t, 's> {
@@ -315,63 +319,6 @@ impl<'t, 's> FileRows<'t, 's> {
         Ok(())
     }
 
-    fn instruction_rows(&mut self, parts: &Parts<'_>) -> Result<(), BytecodeError> {
-        if !self.instructions.wanted() {
-            return Ok(());
-        }
-        let lines = match parts.table.minor {
-            11.. => self.lines.get_or_insert_with(|| DecodedLines::new(self.file.bytes())).as_ref(),
-            _ => None,
-        };
-        let Scratch { reprs, repr_ends, labels, argrepr, joined } = &mut *self.scratch;
-        instructions::labels(parts.instructions, labels);
-        let context = Context { table: parts.table, code: parts.code, reprs, repr_ends, labels };
-        let mut places = Places::new(parts.locations);
-        // Neighbours often come from the same place.
-        let mut last: (Position, Option<(i32, i32)>) = (Position::default(), None);
-        for (index, instruction) in parts.instructions.iter().enumerate() {
-            let value = context.resolve(instruction, argrepr, joined)?;
-            let left = self.text_left.checked_sub(argrepr.len());
-            self.text_left = left.ok_or(BytecodeError::TooLarge { what: "texts", limit: MAX_TEXT_BYTES })?;
-            let Some((table, ordinal)) = self.instructions.row() else { return Ok(()) };
-            let offset = instruction.offset;
-            let (line, position) = places.at(offset);
-            let label = instructions::label(labels, i64::from(offset));
-            table.ordinal.push(ordinal);
-            table.python_version.push(parts.version);
-            table.code_ordinal.push(parts.ordinal);
-            table.instr_index.push(index as i32);
-            table.offset.push(offset as i32);
-            table.start_offset.push(instruction.start as i32);
-            table.end_offset.push(instruction.end() as i32);
-            table.opname.push(instruction.op.name);
-            table.opcode.push(i32::from(instruction.code));
-            table.arg.push(instruction.arg);
-            table.argval_kind.push(value.kind);
-            table.argval_int.push(value.int);
-            table.argval_str.push(value.text);
-            table.argrepr.push(argrepr);
-            table.line_number.push(line.and_then(|line| line.line));
-            table.starts_line.push(places.starts_line(offset, parts.table));
-            table.label.push(label);
-            table.is_jump_target.push(label.is_some());
-            table.jump_target.push(instruction.target.and_then(|target| i32::try_from(target).ok()));
-            table.cache_info.push(Some(instruction.op.cache_format).filter(|format| !format.is_empty()));
-            table.cache_hex.push(cache_hex(parts.code.code, instruction).as_deref());
-            if position != last.0 {
-                last = (position, lines.and_then(|lines| byte_span(lines, &position)));
-            }
-            let span = last.1;
-            table.bstart.push(span.map(|(start, _)| start));
-            table.bend.push(span.map(|(_, end)| end));
-            table.lineno.push(position.line);
-            table.col_offset.push(position.column);
-            table.end_lineno.push(position.end_line);
-            table.end_col_offset.push(position.end_column);
-        }
-        Ok(())
-    }
-
     fn line_rows(&mut self, parts: &Parts<'_>) {
         for range in &parts.locations.lines {
             let Some((table, ordinal)) = self.line_table.row() else { return };
@@ -426,15 +373,16 @@ impl<'t, 's> FileRows<'t, 's> {
             cut.data_flow += usize::from(self.dfg_edges.wanted());
             return;
         };
-        for using in uses {
-            let Some((table, ordinal)) = self.dfg_edges.row() else { return };
-            table.ordinal.push(ordinal);
-            table.python_version.push(parts.version);
-            table.code_ordinal.push(parts.ordinal);
-            table.src_instr_index.push(using.maker as i32);
-            table.dst_instr_index.push(using.user as i32);
-            table.kind.push(if using.local.is_some() { "local" } else { "stack" });
-            table.variable.push(using.local.and_then(|local| parts.code.local(local as usize)));
+        for block in uses.chunks(BLOCK) {
+            let Some((table, ordinal)) = self.dfg_edges.block(block.len()) else { return };
+            let locals = block.iter().map(|using| using.local);
+            table.ordinal.extend(ordinal..ordinal + block.len() as i32);
+            table.python_version.extend(block.iter().map(|_| parts.version));
+            table.code_ordinal.extend(block.iter().map(|_| parts.ordinal));
+            table.src_instr_index.extend(block.iter().map(|using| using.maker as i32));
+            table.dst_instr_index.extend(block.iter().map(|using| using.user as i32));
+            table.kind.extend(locals.clone().map(|local| if local.is_some() { "local" } else { "stack" }));
+            table.variable.extend(locals.map(|local| parts.code.local(local? as usize)));
         }
     }
 
@@ -453,15 +401,4 @@ impl<'t, 's> FileRows<'t, 's> {
             table.exc_index.push(edge.exception.map(|index| index as i32));
         }
     }
-}
-
-/// Content of an instruction's caches, unless it is zero.
-fn cache_hex(code: &[u8], instruction: &Instruction<'_>) -> Option<String> {
-    let cache = code.get(instruction.offset as usize + 2..instruction.end() as usize)?;
-    cache.iter().any(|byte| *byte != 0).then(|| {
-        cache.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-    })
 }

@@ -29,6 +29,14 @@ impl<'t, T: Table> Sink<'t, T> {
         Some((table, self.rows - 1))
     }
 
+    /// The table and the ordinal of the first of so many rows that come next.
+    pub(super) fn block(&mut self, rows: usize) -> Option<(&mut T, i32)> {
+        let table = self.table.as_deref_mut()?;
+        let first = self.rows;
+        self.rows += rows as i32;
+        Some((table, first))
+    }
+
     /// Rows of the file so far.
     pub(super) fn rows(&self) -> i32 {
         self.rows

@@ -81,6 +81,13 @@ impl Values for Flags {
     fn push_nothing(&mut self) {
         self.0.push(false);
     }
+    #[inline]
+    fn extend<'v>(&mut self, values: impl Iterator<Item = Option<bool>>)
+    where
+        Self: 'v,
+    {
+        self.0.extend(values.map(Option::unwrap_or_default));
+    }
     fn len(&self) -> usize {
         self.0.len()
     }

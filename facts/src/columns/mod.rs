@@ -185,6 +185,20 @@ impl<V: Values> Optional<V> {
     }
 }
 
+impl Required<Dictionary<Texts>> {
+    /// The key of a word, for [`Self::extend_keys`].
+    #[inline]
+    pub fn key(&mut self, word: &str) -> u32 {
+        self.0.key(word)
+    }
+
+    /// Appends words, of which the keys were asked for.
+    #[inline]
+    pub fn extend_keys(&mut self, keys: impl Iterator<Item = u32>) {
+        self.0.extend_keys(keys.map(Some));
+    }
+}
+
 impl Optional<Dictionary<Texts>> {
     /// The key of a word, for [`Self::extend_keys`].
     #[inline]
