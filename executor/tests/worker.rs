@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -109,6 +110,7 @@ fn copy(files: &[(FileRequest, Option<Content>)]) -> Vec<(FileRequest, Option<Co
     let content = |content: &Content| match content {
         Content::Bytes(bytes) => Content::Bytes(bytes.clone()),
         Content::File(file) => Content::File(file.try_clone().unwrap()),
+        Content::Part(file, range) => Content::Part(file.clone(), range.clone()),
     };
     files.iter().map(|(request, c)| (request.clone(), c.as_ref().map(content))).collect()
 }
@@ -270,17 +272,30 @@ async fn limits_of_content() {
     files.push((file("directory", "").0, Some(Content::File(std::fs::File::open("/").unwrap()))));
     files.push(file("large.py", vec![b'#'; 3000]));
     files.push((file("link", "").0, None));
+    let mut pack = tempfile::tempfile().unwrap();
+    pack.write_all(format!("#####a = 1\n{}", "#".repeat(3000)).as_bytes()).unwrap();
+    let pack = Arc::new(pack);
+    files.push((file("packed.py", "").0, Some(Content::Part(pack.clone(), 5..11))));
+    files.push((file("large_packed.py", "").0, Some(Content::Part(pack.clone(), 11..2012))));
     let mut config = config(&[]);
     config.limits.file_bytes = 2000;
-    let result = WorkerPool::new(config).extract(files).await.unwrap();
+    let pool = WorkerPool::new(config);
+    let result = pool.extract(files).await.unwrap();
     let reports = &result.output.files;
     let status = |i: usize| reports[i].lanes.iter().map(|l| &l.status).max().unwrap();
-    assert_eq!(reports.len(), 7);
+    assert_eq!(reports.len(), 9);
     assert!((0..4).all(|i| *status(i) == LaneStatus::Extracted));
     assert_eq!(reports[3].size, 6);
     assert!(matches!(status(4), LaneStatus::Failed { reason, .. } if reason == "unreadable"));
     assert!(matches!(status(5), LaneStatus::Quarantined { limit, .. } if limit == "file_bytes"));
     assert_eq!(reports[6].sha256, None);
+    assert_eq!((reports[7].size, &reports[7].sha256), (6, &reports[3].sha256));
+    assert!(matches!(status(8), LaneStatus::Quarantined { limit, .. } if limit == "file_bytes"));
+
+    // A pack that was cut is no file's fault.
+    let beyond = Content::Part(pack, 3000..3100);
+    let error = pool.extract(vec![(file("cut.py", "").0, Some(beyond))]).await.unwrap_err();
+    assert!(error.to_string().contains("pack files for a worker"), "{error}");
 }
 
 async fn cancellation() {

@@ -1,6 +1,7 @@
 //! The lake as a place: where it is, its format marker, and objects that are created once.
 
 use std::fmt;
+use std::fs::File;
 use std::ops::Range;
 use std::path::Path as FsPath;
 use std::sync::Arc;
@@ -11,7 +12,9 @@ pub use object_store::PutPayload;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{
+    Error as StoreError, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
@@ -215,6 +218,20 @@ impl Lake {
     /// If the lake can't be read or the object is missing.
     pub async fn get_ranges(&self, path: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         self.store.get_ranges(&Path::from(path), ranges).await.map_err(|source| failed("read", path, source))
+    }
+
+    /// An object as an open file, if the lake is a directory of this machine.
+    ///
+    /// # Errors
+    /// If the lake can't be read or the object is missing.
+    pub async fn open_file(&self, path: &str) -> Result<Option<File>> {
+        if self.url.scheme() != "file" {
+            return Ok(None);
+        }
+        match self.store.get(&Path::from(path)).await.map_err(|source| failed("read", path, source))?.payload {
+            GetResultPayload::File(file, _) => Ok(Some(file)),
+            GetResultPayload::Stream(_) => Ok(None),
+        }
     }
 
     /// Removes every object below a folder.

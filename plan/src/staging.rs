@@ -11,6 +11,7 @@
 //! stored once an epoch.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -180,6 +181,19 @@ impl<'a> Packer<'a> {
     }
 }
 
+/// Content that was staged, or what is to be said of it instead.
+#[derive(Debug, Clone)]
+pub enum StagedContent {
+    /// Its bytes.
+    Bytes(Bytes),
+    /// Where it lies in a file of this machine, which reaches that far.
+    Part(Arc<File>, Range<u64>),
+    /// It is larger than the limit.
+    TooLarge,
+    /// It could not be read: the state its lanes end in.
+    Refused(LaneStatus),
+}
+
 /// Reads staged content.
 #[derive(Debug)]
 pub struct Staged {
@@ -200,24 +214,24 @@ impl Staged {
         Ok(Self { lake, folder: folder.to_owned(), index, tables: Mutex::default() })
     }
 
-    /// The contents of files, in their order.
+    /// The contents of files, in their order. On a lake of this machine they are found, but not read.
     ///
     /// # Errors
     /// If the lake can't be read, or holds no content of such a file.
-    pub async fn read(&self, paths: &[&str]) -> io::Result<Vec<FileContent>> {
-        let mut contents: Vec<Option<FileContent>> = vec![None; paths.len()];
+    pub async fn read(&self, paths: &[&str]) -> io::Result<Vec<StagedContent>> {
+        let mut contents: Vec<Option<StagedContent>> = vec![None; paths.len()];
         let mut wanted: BTreeMap<String, Vec<(usize, Range<u64>)>> = BTreeMap::new();
         for (place, path) in paths.iter().enumerate() {
             let table = self.table(path).await?;
             match table.get(*path) {
                 Some(Entry::Bytes { start, end, .. }) if start == end => {
-                    contents[place] = Some(FileContent::Bytes(Bytes::new()));
+                    contents[place] = Some(StagedContent::Bytes(Bytes::new()));
                 }
                 Some(Entry::Bytes { pack, start, end }) => {
                     wanted.entry(pack.clone()).or_default().push((place, *start..*end));
                 }
-                Some(Entry::TooLarge) => contents[place] = Some(FileContent::TooLarge),
-                Some(Entry::Refused(status)) => contents[place] = Some(FileContent::Refused(status.clone())),
+                Some(Entry::TooLarge) => contents[place] = Some(StagedContent::TooLarge),
+                Some(Entry::Refused(status)) => contents[place] = Some(StagedContent::Refused(status.clone())),
                 None => return Err(io::Error::other(format!("no content of {path:?} was staged"))),
             }
         }
@@ -225,6 +239,16 @@ impl Staged {
             places.sort_by_key(|(_, range)| range.start);
             let spans = spans(places.iter().map(|(_, range)| range));
             let path = format!("{}/{pack}.pack", self.folder);
+            if let Some(file) = self.lake.open_file(&path).await.map_err(io::Error::other)? {
+                if spans.last().is_some_and(|span| span.end > file.metadata().map_or(0, |m| m.len())) {
+                    return Err(io::Error::other(format!("{path} is shorter than its table says")));
+                }
+                let file = Arc::new(file);
+                for (place, range) in places {
+                    contents[place] = Some(StagedContent::Part(Arc::clone(&file), range));
+                }
+                continue;
+            }
             let read = self.lake.get_ranges(&path, &spans).await.map_err(io::Error::other)?;
             if read.iter().zip(&spans).any(|(bytes, span)| bytes.len() as u64 != span.end - span.start) {
                 return Err(io::Error::other(format!("{path} is shorter than its table says")));
@@ -232,7 +256,7 @@ impl Staged {
             for (place, range) in places {
                 let span = spans.partition_point(|span| span.start <= range.start) - 1;
                 let within = |at: u64| (at - spans[span].start) as usize;
-                contents[place] = Some(FileContent::Bytes(read[span].slice(within(range.start)..within(range.end))));
+                contents[place] = Some(StagedContent::Bytes(read[span].slice(within(range.start)..within(range.end))));
             }
         }
         Ok(contents.into_iter().map(|content| content.expect("every place was filled")).collect())
@@ -275,12 +299,30 @@ fn spans<'a>(ranges: impl Iterator<Item = &'a Range<u64>>) -> Vec<Range<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+
     use super::*;
 
     #[tokio::test]
     async fn a_pack_that_is_too_short_is_an_error() {
         let home = tempfile::tempdir().unwrap();
-        let location = home.path().to_str().unwrap();
+        too_short(home.path().to_str().unwrap(), |content| match content {
+            StagedContent::Part(pack, range) => {
+                let mut bytes = vec![0; (range.end - range.start) as usize];
+                pack.read_exact_at(&mut bytes, range.start).unwrap();
+                bytes
+            }
+            other => panic!("{other:?}"),
+        })
+        .await;
+        too_short("memory://staging/short", |content| match content {
+            StagedContent::Bytes(bytes) => bytes.to_vec(),
+            other => panic!("{other:?}"),
+        })
+        .await;
+    }
+
+    async fn too_short(location: &str, bytes_of: impl Fn(&StagedContent) -> Vec<u8>) {
         let lake = Lake::open_or_create(location).await.unwrap();
         let bytes = |start, end| Entry::Bytes { pack: "p".into(), start, end };
         let table = Table::from([("a.py".into(), bytes(0, 4)), ("b.py".into(), bytes(4, 9))]);
@@ -289,7 +331,7 @@ mod tests {
         lake.put_new_json("content/index.json", &Index::from([("a.py".into(), "p".into())])).await.unwrap();
         let staged = Staged::open(location, "content").await.unwrap();
         let read = staged.read(&["a.py"]).await.unwrap();
-        assert!(matches!(&read[..], [FileContent::Bytes(bytes)] if bytes == "1234"));
+        assert_eq!(read.iter().map(bytes_of).collect::<Vec<_>>(), [b"1234"]);
         for wanted in [&["b.py"][..], &["a.py", "b.py"]] {
             let error = staged.read(wanted).await.unwrap_err().to_string();
             assert!(error.contains("content/p.pack"), "{error}");

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use lode_facts::extract::LaneStatus;
 use lode_facts::file::FileMeta;
 use lode_plan::host::{ContentSource, FileContent};
-use lode_plan::staging::Staged;
+use lode_plan::staging::{Staged, StagedContent};
 use rustix::fs::fstat;
 use rustix::io::Errno;
 
@@ -87,9 +87,10 @@ impl ContentReader {
         };
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         let contents = staged.read(&paths).await?.into_iter().map(|content| match content {
-            FileContent::Bytes(bytes) => Ok(Content::Bytes(bytes)),
-            FileContent::TooLarge => Ok(Content::Bytes(larger_than(limit))),
-            FileContent::Refused(status) => Err(status),
+            StagedContent::Bytes(bytes) => Ok(Content::Bytes(bytes)),
+            StagedContent::Part(pack, range) => Ok(Content::Part(pack, range)),
+            StagedContent::TooLarge => Ok(Content::Bytes(larger_than(limit))),
+            StagedContent::Refused(status) => Err(status),
         });
         Ok(contents.collect())
     }
@@ -97,14 +98,11 @@ impl ContentReader {
     /// The contents of regular files in memory, in their order. Those of a directory lie in one buffer.
     ///
     /// # Errors
-    /// If the lake fails.
+    /// If reading broke off.
     pub async fn load(self: &Arc<Self>, files: Vec<FileMeta>, limit: u64) -> io::Result<Vec<FileContent>> {
-        let Self::Staged(staged) = self.as_ref() else {
-            let reader = Arc::clone(self);
-            let load = move || reader.load_all(&files, limit);
-            return tokio::task::spawn_blocking(load).await.map_err(io::Error::other);
-        };
-        staged.read(&files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>()).await
+        let reader = Arc::clone(self);
+        let load = move || reader.load_all(&files, limit);
+        tokio::task::spawn_blocking(load).await.map_err(io::Error::other)
     }
 
     fn load_all(&self, files: &[FileMeta], limit: u64) -> Vec<FileContent> {
@@ -114,6 +112,7 @@ impl ContentReader {
             Ok(Content::File(file)) => append(&mut buffer, &file, limit),
             Ok(Content::Bytes(bytes)) if bytes.len() as u64 > limit => Err(FileContent::TooLarge),
             Ok(Content::Bytes(bytes)) => Err(FileContent::Bytes(bytes)),
+            Ok(Content::Part(..)) => Err(FileContent::Refused(unreadable(&staged_already()))),
             Err(error) => Err(FileContent::Refused(unreadable(&error))),
         };
         let loaded: Vec<Result<Range<usize>, FileContent>> = files.iter().map(load).collect();
@@ -126,7 +125,7 @@ impl ContentReader {
     /// `NotFound` when it vanished since the scan; otherwise why it can't be read.
     fn read_one(&self, file: &FileMeta, limit: u64) -> io::Result<Content> {
         match self {
-            Self::Staged(_) => Err(io::Error::other("staged content is read from the lake")),
+            Self::Staged(_) => Err(staged_already()),
             Self::Shared { root, linked } => {
                 let path = file.path_bytes.as_deref().unwrap_or(file.path.as_bytes());
                 let (root, path) = below_linked(linked, path).unwrap_or((root, path));
@@ -145,6 +144,10 @@ impl ContentReader {
             }
         }
     }
+}
+
+fn staged_already() -> io::Error {
+    io::Error::other("what is staged is on the lake already")
 }
 
 /// The pool refuses what is larger than the limit; what it is need not be fetched for that.

@@ -6,6 +6,7 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -32,6 +33,8 @@ pub enum Content {
     Bytes(bytes::Bytes),
     /// In an open file, from its start to its end. The kernel copies them to the worker.
     File(File),
+    /// In a range of an open file, which reaches that far.
+    Part(Arc<File>, Range<u64>),
 }
 
 /// What became of a group of files.
@@ -102,7 +105,17 @@ fn pack_content(draft: &mut Draft, content: Option<&Content>, limits: &Limits) -
         None => return Ok(Ok(None)),
         Some(Content::Bytes(bytes)) if bytes.len() as u64 > limits.file_bytes => return Ok(Err(too_large(limits))),
         Some(Content::Bytes(bytes)) => draft.bytes(bytes)?,
-        Some(Content::File(file)) => match draft.file(file, limits.file_bytes.saturating_add(1)) {
+        Some(Content::Part(_, range)) if range.end - range.start > limits.file_bytes => {
+            return Ok(Err(too_large(limits)));
+        }
+        Some(Content::Part(file, range)) => {
+            let packed = draft.file(file, range.clone())?;
+            if packed.end - packed.start < range.end - range.start {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            packed
+        }
+        Some(Content::File(file)) => match draft.file(file, 0..limits.file_bytes.saturating_add(1)) {
             Ok(range) if range.end - range.start > limits.file_bytes => return Ok(Err(too_large(limits))),
             Ok(range) => range,
             Err(error) => {

@@ -51,18 +51,18 @@ impl Draft {
         Ok(self.extend(bytes.len() as u64))
     }
 
-    /// Appends a file from its start, but no more than `most` bytes of it. The kernel copies.
-    pub(super) fn file(&mut self, file: &File, most: u64) -> io::Result<Range<u64>> {
+    /// Appends what a range of a file holds, which may reach beyond its end. The kernel copies.
+    pub(super) fn file(&mut self, file: &File, range: Range<u64>) -> io::Result<Range<u64>> {
         let mut copied = 0;
         let result = loop {
-            let mut offset = copied;
-            let wanted = usize::try_from(most - copied).unwrap_or(usize::MAX).min(MAX_COPY);
+            let mut offset = range.start + copied;
+            let wanted = usize::try_from(range.end - offset).unwrap_or(usize::MAX).min(MAX_COPY);
             match sendfile(&self.file, file, Some(&mut offset), wanted) {
                 Ok(0) => break Ok(()),
                 Ok(sent) => copied += sent as u64,
                 Err(Errno::INTR) => {}
                 // A file system that can't be copied from in the kernel.
-                Err(Errno::INVAL | Errno::NOSYS) if copied == 0 => break self.read(file, most, &mut copied),
+                Err(Errno::INVAL | Errno::NOSYS) if copied == 0 => break self.read(file, &range, &mut copied),
                 Err(error) => break Err(error.into()),
             }
         };
@@ -71,11 +71,12 @@ impl Draft {
         result.map(|()| range)
     }
 
-    fn read(&mut self, file: &File, most: u64, copied: &mut u64) -> io::Result<()> {
+    fn read(&mut self, file: &File, range: &Range<u64>, copied: &mut u64) -> io::Result<()> {
         let mut buffer = vec![0; 64 << 10];
         loop {
-            let wanted = buffer.len().min(usize::try_from(most - *copied).unwrap_or(usize::MAX));
-            match file.read_at(&mut buffer[..wanted], *copied) {
+            let offset = range.start + *copied;
+            let wanted = buffer.len().min(usize::try_from(range.end - offset).unwrap_or(usize::MAX));
+            match file.read_at(&mut buffer[..wanted], offset) {
                 Ok(0) => return Ok(()),
                 Ok(read) => {
                     self.file.write_all(&buffer[..read])?;
@@ -226,12 +227,14 @@ mod tests {
         let source = File::from(memfd_create("source", MemfdFlags::CLOEXEC).unwrap());
         (&source).write_all(b"0123456789").unwrap();
         let mut draft = Draft::new().unwrap();
-        assert_eq!(draft.file(&source, 4).unwrap(), 0..4);
-        assert_eq!(draft.file(&source, 99).unwrap(), 4..14);
+        assert_eq!(draft.file(&source, 0..4).unwrap(), 0..4);
+        assert_eq!(draft.file(&source, 0..99).unwrap(), 4..14);
+        assert_eq!(draft.file(&source, 3..5).unwrap(), 14..16);
+        assert_eq!(draft.file(&source, 10..12).unwrap(), 16..16);
         let (fd, label) = draft.seal(b"").unwrap();
         let mut again = File::from(fd.try_clone().unwrap());
         assert!(again.write_all(b"x").is_err() && again.set_len(0).is_err());
-        assert_eq!(Parcel::open(fd, &label).unwrap().part(&(2..6)).unwrap(), "2301");
+        assert_eq!(Parcel::open(fd, &label).unwrap().part(&(2..16)).unwrap(), "23012345678934");
     }
 
     #[test]
