@@ -6,14 +6,14 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 use bytes::Bytes;
 use libtest_mimic::{Arguments, Trial};
 use lode_executor::interpreter::resolve;
-use lode_executor::worker::{ARGUMENT, Content, GroupResult, PoolConfig, WorkerPool, worker_main};
+use lode_executor::worker::{ARGUMENT, Content, Fault, FaultKind, GroupResult, PoolConfig, WorkerPool, worker_main};
 use lode_facts::bytecode::Interpreter;
 use lode_facts::extract::{FileRequest, LaneRequest, LaneStatus};
 use lode_facts::file::FileMeta;
@@ -33,6 +33,7 @@ fn main() {
         Trial::test("one_that_hangs_costs_one_lane_of_one_file", on_runtime(hangs)),
         Trial::test("an_interpreter_that_is_not_there_fails_its_lane", on_runtime(missing)),
         Trial::test("interpreters_die_with_their_pool", on_runtime(pool_drop)),
+        Trial::test("what_an_interpreter_took_is_known_when_its_worker_is_killed", on_runtime(cost_of_the_dead)),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -248,10 +249,19 @@ async fn pool_drop() {
     let result = pool.extract(vec![file("a.py", "a = 1\n")]).await.unwrap();
     assert_eq!(status(&result, 0, LaneId::Bytecode), &LaneStatus::Extracted);
     assert_eq!(running(&program).len(), 1);
-    drop(pool);
-    let start = Instant::now();
-    while !running(&program).is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(20), "the interpreter outlived its pool");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    pool.close();
+    assert!(running(&program).is_empty(), "the interpreter outlived its pool");
+}
+
+/// A worker that is killed had no time to say what its interpreter took.
+async fn cost_of_the_dead() {
+    let python = wrapper(&python(), "while time.process_time() < 1: pass");
+    let faults = vec![Fault { path: "dies.py".into(), kind: FaultKind::Killed }];
+    let options = Options { interpreters: vec![python.interpreter.clone()], ..Options::default() };
+    let pool = WorkerPool::new(PoolConfig { faults, ..PoolConfig::new(1, options, Limits::default()) });
+    let result = pool.extract(vec![file("fine.py", "a = 1\n"), file("dies.py", "b = 2\n")]).await.unwrap();
+    assert_eq!(status(&result, 0, LaneId::Bytecode), &LaneStatus::Extracted);
+    assert!(result.attempts.contains_key(&1), "no worker died");
+    // One interpreter went with the first worker, which had compiled the first file; another worker did that again.
+    assert!(result.cpu >= Duration::from_secs(2), "{:?}", result.cpu);
 }

@@ -33,4 +33,5 @@ mod secured;
 mod shards;
 mod stdlib;
 mod traces;
+mod usage;
 mod verify;

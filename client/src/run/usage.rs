@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 /// How often memory is looked at. A peak that is shorter goes unseen, except in this process itself.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// Every so many looks children are listed anew, which takes a file of `/proc` a thread. What one takes before it is first
-/// listed goes unseen.
+/// Every so many looks the process tree is listed anew, which takes a file of `/proc` a thread. What a process takes before
+/// it is first listed goes unseen.
 const LOOKS_A_LISTING: usize = 5;
 
 /// Measures from its start to its end.
@@ -26,9 +26,9 @@ pub struct Usage {
 pub struct Spent {
     /// Wall time.
     pub elapsed: Duration,
-    /// CPU time of this process and of children that ended.
+    /// CPU time of this process and of those below it that ended.
     pub core_seconds: f64,
-    /// Peak of the memory of this process and its children together, in bytes.
+    /// Peak of the memory of this process and those below it together, in bytes.
     pub peak_rss: u64,
 }
 
@@ -45,7 +45,7 @@ impl Usage {
                         break;
                     }
                     if look % LOOKS_A_LISTING == 0 || known.is_empty() {
-                        known = children();
+                        known = descendants();
                     }
                     peak.fetch_max(tree_memory(&known), Ordering::Relaxed);
                     std::thread::park_timeout(INTERVAL);
@@ -55,9 +55,9 @@ impl Usage {
         Self { started: Instant::now(), cpu_before: cpu_seconds(), peak, stop, sampler: sampler.ok() }
     }
 
-    /// What was spent so far. CPU time of children counts once they ended.
+    /// What was spent so far. CPU time of processes below this one counts once they ended.
     pub fn spent(&self) -> Spent {
-        self.peak.fetch_max(tree_memory(&children()), Ordering::Relaxed);
+        self.peak.fetch_max(tree_memory(&descendants()), Ordering::Relaxed);
         Spent {
             elapsed: self.started.elapsed(),
             core_seconds: cpu_seconds() - self.cpu_before,
@@ -92,16 +92,26 @@ fn cpu_of(who: libc::c_int) -> f64 {
     seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
 
-/// The processes that this one started.
-fn children() -> Vec<String> {
-    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+/// The processes below this one: those that it started, workers, and those that they started, interpreters.
+fn descendants() -> Vec<String> {
+    let mut found = children("self");
+    let mut next = 0;
+    while let Some(pid) = found.get(next) {
+        found.extend(children(pid));
+        next += 1;
+    }
+    found
+}
+
+fn children(pid: &str) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
-/// Memory of this process and its children: what is theirs alone, and what they share counted once, in this process.
-fn tree_memory(children: &[String]) -> u64 {
-    let private = children.iter().map(|pid| field(&format!("/proc/{pid}/status"), &["RssAnon:"]));
+/// Memory of this process and those below it: what is theirs alone, and what they share counted once, in this process.
+fn tree_memory(descendants: &[String]) -> u64 {
+    let private = descendants.iter().map(|pid| field(&format!("/proc/{pid}/status"), &["RssAnon:"]));
     field("/proc/self/status", &["VmRSS:"]) + private.sum::<u64>()
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use lode_facts::options::Limits;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, OFlags, fcntl_setfl, memfd_create};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process_group, set_child_subreaper, waitid};
 
 use super::WorkerError;
 use super::channel;
@@ -28,9 +29,9 @@ const PRINTED: u64 = 8 * 1024;
 /// This process, also after its file was replaced.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
-/// A running worker.
+/// A running worker. It leads a process group of its own, which its interpreters belong to.
 pub(super) struct Process {
-    pid: libc::pid_t,
+    pid: Pid,
     reaped: bool,
     socket: OwnedFd,
     status: StatusPage,
@@ -83,16 +84,19 @@ impl Process {
     }
 
     fn spawn(program: &Path, config: &PoolConfig) -> io::Result<Self> {
+        // What a worker leaves behind becomes a child of this process, which can then wait for it: otherwise nobody
+        // would know what it cost, and as the first process of a container this one would collect the dead.
+        set_child_subreaper(Some(getpid()))?;
         let (socket, theirs) = channel::pair()?;
         let (status, page) = StatusPage::create()?;
         let printed = memfd_create("lode-stderr", MemfdFlags::CLOEXEC)?;
         fcntl_setfl(&printed, OFlags::APPEND)?;
         let mut command = Command::new(program);
-        command.arg0("lode-worker").arg(ARGUMENT).env_clear();
+        command.arg0("lode-worker").arg(ARGUMENT).env_clear().process_group(0);
         command.stdin(theirs).stdout(page).stderr(printed.try_clone()?);
         let child = command.spawn()?;
         Ok(Self {
-            pid: child.id() as libc::pid_t,
+            pid: Pid::from_child(&child),
             reaped: false,
             socket,
             status,
@@ -186,30 +190,55 @@ impl Process {
     }
 
     fn end(&mut self) -> (ExitStatus, Duration) {
-        if !self.reaped {
-            // SAFETY: a plain system call; the process was not waited for, so the id is still its own.
-            unsafe { libc::kill(self.pid, libc::SIGKILL) };
-        }
+        self.kill();
         self.reap()
     }
 
-    /// Waits for the end of the worker: its exit status, and the CPU time of its life.
+    /// Kills the worker and its interpreters.
+    fn kill(&self) {
+        if !self.reaped {
+            // The worker was not waited for, so the id of its group is still its own. It may have ended by itself.
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
+    }
+
+    /// Waits for the end of the worker, then ends what it left behind: its exit status, and the CPU time of their lives.
     fn reap(&mut self) -> (ExitStatus, Duration) {
         if self.reaped {
             return (ExitStatus::default(), self.accounted);
         }
+        let ended = || waitid(WaitId::Pid(self.pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+        while ended().is_err_and(|error| error == rustix::io::Errno::INTR) {}
+        self.kill();
+        self.reaped = true;
+        let (mut exit, mut cpu) = (ExitStatus::default(), Duration::ZERO);
+        while let Some((pid, status, time)) = wait_for_group(self.pid) {
+            cpu += time;
+            if pid == self.pid.as_raw_nonzero().get() {
+                exit = status;
+            }
+        }
+        (exit, cpu)
+    }
+}
+
+/// Waits for the end of any child in a group: its id, its exit status, and the CPU time of its life and of those that it
+/// waited for. None when no such child is left.
+fn wait_for_group(group: Pid) -> Option<(libc::pid_t, ExitStatus, Duration)> {
+    loop {
         let mut status = 0;
         // SAFETY: an all-zero `rusage` is valid, and the pointers outlive the call.
-        let usage = unsafe {
+        let (pid, usage) = unsafe {
             let mut usage: libc::rusage = std::mem::zeroed();
-            while libc::wait4(self.pid, &mut status, 0, &mut usage) < 0
-                && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
-            {}
-            usage
+            (libc::wait4(-group.as_raw_nonzero().get(), &mut status, 0, &mut usage), usage)
         };
-        self.reaped = true;
-        let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
-        (ExitStatus::from_raw(status), time(usage.ru_utime) + time(usage.ru_stime))
+        if pid > 0 {
+            let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
+            return Some((pid, ExitStatus::from_raw(status), time(usage.ru_utime) + time(usage.ru_stime)));
+        }
+        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return None;
+        }
     }
 }
 
