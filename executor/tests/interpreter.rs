@@ -33,6 +33,7 @@ fn main() {
         Trial::test("one_that_hangs_costs_one_lane_of_one_file", on_runtime(hangs)),
         Trial::test("an_interpreter_that_is_not_there_fails_its_lane", on_runtime(missing)),
         Trial::test("interpreters_die_with_their_pool", on_runtime(pool_drop)),
+        Trial::test("an_interpreter_that_holds_much_memory_is_replaced", on_runtime(much_memory)),
         Trial::test("what_an_interpreter_took_is_known_when_its_worker_is_killed", on_runtime(cost_of_the_dead)),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -251,6 +252,23 @@ async fn pool_drop() {
     assert_eq!(running(&program).len(), 1);
     pool.close();
     assert!(running(&program).is_empty(), "the interpreter outlived its pool");
+}
+
+/// What an interpreter keeps of a large file would be in the way of all that follow.
+async fn much_memory() {
+    let hoarder = wrapper(&python(), "held = bytearray(b'x') * (100 << 20)");
+    let program = PathBuf::from(&hoarder.interpreter.program);
+    let pool = pool(vec![hoarder.interpreter.clone()]);
+    let compiled = async |source: &str| {
+        let result = pool.extract(vec![file("a.py", source)]).await.unwrap();
+        assert_eq!(status(&result, 0, LaneId::Bytecode), &LaneStatus::Extracted);
+        running(&program)
+    };
+    let first = compiled("a = 1\n").await;
+    assert_eq!(first.len(), 1);
+    assert_eq!(compiled("b = 2\n").await, first, "it is kept for small files");
+    assert!(compiled(&format!("c = '{}'\n", "x".repeat(200_000))).await.is_empty(), "it is not kept for ever");
+    assert_eq!(compiled("d = 4\n").await.len(), 1);
 }
 
 /// A worker that is killed had no time to say what its interpreter took.

@@ -18,6 +18,12 @@ use lode_facts::options::{Limits, Options};
 
 use process::{Answer, Budget, Death, Process};
 
+/// An interpreter that holds on to more memory than this is replaced after its file. CPython keeps most of what a large
+/// file took, for as long as it lives.
+const MAX_IDLE_BYTES: u64 = 64 << 20;
+/// What takes so much is no smaller than this, in bytes of source.
+const LARGE_SOURCE_BYTES: usize = 128 << 10;
+
 /// Why an interpreter can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InterpreterError {
@@ -170,6 +176,9 @@ impl Compilers {
                     Err(death) => Err(death),
                 };
             }
+            if source.len() >= LARGE_SOURCE_BYTES {
+                slot.shed(&mut self.spent);
+            }
             answers.push(match ended {
                 Ok(Answer::Code(code)) => Compiled::Code(code),
                 Ok(Answer::Refused(refusal)) => Compiled::Refused(refusal),
@@ -204,12 +213,23 @@ impl Slot {
             (None, Some(process)) => process.answer(budget).map_err(|end| process.bury(end)),
             (None, None) => Err(Death::Crash("it was not asked".into())),
         };
-        if ended.is_err()
-            && let Some(process) = self.process.take()
-        {
-            *spent += process.cpu();
+        if ended.is_err() {
+            self.retire(spent);
         }
         ended
+    }
+
+    /// Ends the process if it holds on to much memory.
+    fn shed(&mut self, spent: &mut Duration) {
+        if self.process.as_ref().is_some_and(|process| process.resident_bytes() > MAX_IDLE_BYTES) {
+            self.retire(spent);
+        }
+    }
+
+    fn retire(&mut self, spent: &mut Duration) {
+        if let Some(process) = self.process.take() {
+            *spent += process.cpu();
+        }
     }
 }
 
