@@ -13,6 +13,9 @@ use crate::error::PlanError;
 use crate::fingerprint::limits_hash;
 use crate::worklist::{Action, WorkRow};
 
+/// More lanes than these are many.
+const FEW_LANES: usize = 3;
+
 /// The worklist's rows of one file.
 #[derive(Debug, Clone)]
 pub struct FileWork {
@@ -63,12 +66,17 @@ impl FileWork {
         Ok(())
     }
 
-    fn bytes(&self) -> u64 {
-        self.request.as_ref().map_or(0, |request| request.meta.size as u64)
+    /// What it weighs in its group: its bytes, twice for many lanes, as facts take far more memory than content.
+    fn weight(&self) -> u64 {
+        self.request.as_ref().map_or(0, |request| {
+            let many = request.lanes.len() > FEW_LANES;
+            request.meta.size as u64 * if many { 2 } else { 1 }
+        })
     }
 }
 
-/// Gathers rows, which come in order of path, into files and files into groups of at most so much content, or one file.
+/// Gathers rows, which come in order of path, into files and files into groups of at most so much content (half as much if
+/// many lanes read it), or one file.
 pub fn group_files<S>(rows: S, max_bytes: u64, max_files: usize) -> impl Stream<Item = Result<Vec<FileWork>, PlanError>>
 where
     S: Stream<Item = Result<Vec<WorkRow>, PlanError>>,
@@ -82,10 +90,10 @@ where
     let state = State { rows: Box::pin(rows), file: vec![], files: Default::default(), ended: false };
     stream::try_unfold(state, move |mut state| async move {
         loop {
-            let mut bytes = 0;
+            let mut weight = 0;
             let full = state.files.iter().take(max_files + 1).enumerate().find_map(|(position, file)| {
-                bytes += file.bytes();
-                (position > 0 && (position == max_files || bytes > max_bytes)).then_some(position)
+                weight += file.weight();
+                (position > 0 && (position == max_files || weight > max_bytes)).then_some(position)
             });
             if let Some(count) = full {
                 let group = state.files.drain(..count).collect();

@@ -34,7 +34,7 @@ use crate::host::{GroupCost, GroupFacts, HostHandle, ShardEvent};
 use crate::nodes::{EXTRACT_SCHEMA, JobSpec};
 use crate::worklist::{WorkRow, work_rows};
 
-/// How much content a group of files holds; what a worker gets at a time.
+/// How much content a group of files holds, at most; what a worker gets at a time.
 const GROUP_BYTES: u64 = 1 << 20;
 const GROUP_FILES: usize = 256;
 /// Groups of a shard that are extracted ahead of the sink.
