@@ -247,3 +247,37 @@ fn with_failure(
     }
     diagnostics
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(path: &str, size: usize, lanes: &[LaneId]) -> Vec<WorkRow> {
+        let meta = FileMeta::in_scope("r", path, size, None);
+        let row = |lane: &LaneId| WorkRow {
+            path: path.into(),
+            file_id: meta.file_id,
+            lane: *lane,
+            action: Action::Extract,
+            content_key: "c".into(),
+            fingerprint: "f".into(),
+            datasets: vec![],
+            meta: Some(meta.clone()),
+            old: None,
+            kept_status: None,
+        };
+        lanes.iter().map(row).collect()
+    }
+
+    #[tokio::test]
+    async fn many_lanes_make_small_groups() {
+        let few = [LaneId::Files, LaneId::Lines, LaneId::Ast];
+        let many = [&few[..], &[LaneId::Ts]].concat();
+        for (lanes, sizes) in [(&few[..], vec![4, 2]), (&many, vec![2, 2, 2])] {
+            let all = (0..6).flat_map(|n| rows(&format!("{n}.py"), 100, lanes)).collect();
+            let groups = group_files(stream::iter([Ok::<_, PlanError>(all)]), 400, 10);
+            let groups: Vec<Vec<FileWork>> = groups.try_collect().await.unwrap();
+            assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), sizes, "{} lanes", lanes.len());
+        }
+    }
+}
