@@ -240,7 +240,8 @@ impl Staged {
             let spans = spans(places.iter().map(|(_, range)| range));
             let path = format!("{}/{pack}.pack", self.folder);
             if let Some(file) = self.lake.open_file(&path).await.map_err(io::Error::other)? {
-                if spans.last().is_some_and(|span| span.end > file.metadata().map_or(0, |m| m.len())) {
+                let length = file.metadata()?.len();
+                if spans.last().is_some_and(|span| span.end > length) {
                     return Err(io::Error::other(format!("{path} is shorter than its table says")));
                 }
                 let file = Arc::new(file);
