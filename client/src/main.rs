@@ -1,5 +1,5 @@
 //! The `lode` command.
 
-fn main() -> std::process::ExitCode {
+fn main() {
     lode::cli::main()
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::hash::{file_id, stable_hash};
+use crate::hash::file_id;
 use crate::language::Language;
 
 /// A path as tables show it: bytes that are not UTF-8 as `\xhh`.
@@ -101,14 +101,8 @@ impl FileMeta {
         }
     }
 
-    /// Content key of the lanes that read only bytes (and the language the scan chose).
-    pub fn content_key(&self) -> String {
-        format!("{}:{}", self.sha256.as_deref().unwrap_or("-"), self.language.map_or("-", Language::name))
-    }
-
-    /// Content key of [`crate::lane::LaneId::Files`]: a hash over the whole record.
-    pub fn scan_key(&self) -> String {
-        let record = serde_json::to_vec(self).expect("a record of plain values serializes");
-        format!("{:016x}", stable_hash(&record))
+    /// The record as it is kept: JSON.
+    pub fn record(&self) -> String {
+        serde_json::to_string(self).expect("a record of plain values serializes")
     }
 }

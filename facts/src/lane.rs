@@ -93,14 +93,6 @@ impl LaneId {
         file.included || dataset == crate::files::ScopeManifest::DATASET.name
     }
 
-    /// What the lane reads of a file: equal keys give equal rows.
-    pub fn content_key(self, file: &FileMeta) -> String {
-        match self {
-            Self::Files => file.scan_key(),
-            _ => file.content_key(),
-        }
-    }
-
     /// Files of a lane with one fingerprint: those of one language, or below one package root. All of them, for most
     /// lanes.
     pub fn variant<'o>(self, options: &'o Options, file: &FileMeta) -> &'o str {
@@ -139,6 +131,33 @@ impl LaneId {
             Self::Agreement => crate::agreement::fingerprint(options),
         };
         format!("{:016x}", stable_hash(format!("{}\0{parts}", self.name()).as_bytes()))
+    }
+}
+
+/// What lanes read of a file, as keys: equal keys give equal rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentKeys {
+    scan: String,
+    bytes: String,
+}
+
+impl ContentKeys {
+    /// The keys of a file, of which `record` is [`FileMeta::record`].
+    pub fn new(file: &FileMeta, record: &str) -> Self {
+        let language = file.language.map_or("-", Language::name);
+        Self {
+            scan: format!("{:016x}", stable_hash(record.as_bytes())),
+            bytes: [file.sha256.as_deref().unwrap_or("-"), ":", language].concat(),
+        }
+    }
+
+    /// The key of a lane: a hash over the whole record for [`LaneId::Files`]; for all others, which read only bytes, their
+    /// hash and the language the scan chose.
+    pub fn of(&self, lane: LaneId) -> &str {
+        match lane {
+            LaneId::Files => &self.scan,
+            _ => &self.bytes,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use lode_facts::records::{REPOS, RUNS, SHARDS};
 
 use crate::commit::{app_id, roll_forward};
 use crate::error::{LakeError, Result};
+use crate::history;
 use crate::parquet_file::read_all;
 use crate::plan::EpochPlan;
 use crate::shard::{Shard, ShardMap, repo_key};
@@ -184,22 +185,11 @@ impl Base {
     }
 
     async fn read_last(&self, lake: &Lake) -> Result<LastRun> {
-        let sequence = self.sequence as i64;
-        let is_it = |batch: &RecordBatch, row: usize| {
-            text(batch, "repo", row) == Some(&self.repo) && integer(batch, "sequence", row) == Some(sequence)
-        };
-        // Newest first: a file's modification time is only a guess at where to begin.
-        let mut files = self.tables[RUNS.name].files()?;
-        files.sort_by_key(|file| std::cmp::Reverse(file.add.modification_time));
-        for file in files {
-            let batches = read_rows(lake, RUNS.name, &file, RUNS.file_schema()).await?;
-            for (batch, row) in rows(&batches) {
-                if is_it(batch, row) {
-                    return last_run(batch, row).ok_or_else(|| LakeError::damaged(RUNS.name, "a row can't be read"));
-                }
-            }
-        }
-        Err(LakeError::damaged(RUNS.name, format!("commit {sequence} of `{}` has no row", self.repo)))
+        let row = history::row_of(lake, &self.tables[RUNS.name], &self.repo, self.sequence as i64).await?;
+        let (batch, row) = row.ok_or_else(|| {
+            LakeError::damaged(RUNS.name, format!("commit {} of `{}` has no row", self.sequence, self.repo))
+        })?;
+        last_run(&batch, row).ok_or_else(|| LakeError::damaged(RUNS.name, "a row can't be read"))
     }
 
     async fn read_shards(&self, lake: &Lake) -> Result<ShardMap> {

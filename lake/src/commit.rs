@@ -28,7 +28,7 @@ use crate::plan::EpochPlan;
 use crate::records::{integer_lists, one, text, text_lists};
 use crate::stats::delta_stats;
 use crate::store::{Lake, Put};
-use crate::table::{Change, Table, apply_with_faults, now_millis, partition_column};
+use crate::table::{Change, Known, Table, apply_with_faults, now_millis, partition_column};
 use crate::trace::SPANS;
 
 /// Tables that are committed, and manifests that are read, at once.
@@ -157,9 +157,9 @@ pub async fn roll_forward(lake: &Lake, repo_key: &str) -> Result<Vec<CommitEntry
     };
     let mut applied = vec![];
     let mut next = u64::try_from(done).map_err(|e| LakeError::damaged(RUNS.name, e))? + 1;
+    let mut runs = Known::from(runs);
     while let Some(entry) = entry(lake, repo_key, next).await? {
-        let runs_missing = runs.is_none() && applied.is_empty();
-        apply(lake, &entry, runs_missing).await?;
+        apply(lake, &entry, std::mem::replace(&mut runs, Known::Nothing)).await?;
         applied.push(entry);
         next += 1;
     }
@@ -167,7 +167,7 @@ pub async fn roll_forward(lake: &Lake, repo_key: &str) -> Result<Vec<CommitEntry
 }
 
 /// Applies one commit: every table, then its row in `runs`.
-async fn apply(lake: &Lake, entry: &CommitEntry, runs_missing: bool) -> Result<()> {
+async fn apply(lake: &Lake, entry: &CommitEntry, runs: Known) -> Result<()> {
     let plan = EpochPlan::load(lake, &entry.run_id, entry.epoch).await?;
     let plan = plan.ok_or_else(|| {
         LakeError::damaged(layout::epoch_plan(&entry.run_id, entry.epoch), "a committed run has no plan")
@@ -190,7 +190,7 @@ async fn apply(lake: &Lake, entry: &CommitEntry, runs_missing: bool) -> Result<(
         adds: vec![stage(lake, &RUNS, batch, None).await?],
         cdc: vec![],
     };
-    apply_with_faults(&change, lake, runs_missing, ["runs.before", "runs.after"]).await?;
+    apply_with_faults(&change, lake, runs, ["runs.before", "runs.after"]).await?;
     Ok(())
 }
 
@@ -208,7 +208,8 @@ async fn apply_table(
         _ => shard_change(dataset, plan, entry, manifests, missing),
     };
     let Some(change) = change else { return Ok(None) };
-    let version = apply_with_faults(&change, lake, missing, ["table.before", "table.after"]).await?;
+    let known = if missing { Known::Missing } else { Known::Nothing };
+    let version = apply_with_faults(&change, lake, known, ["table.before", "table.after"]).await?;
     Ok(Some((dataset.name.to_owned(), version)))
 }
 
@@ -328,7 +329,8 @@ pub async fn append_run_rows(
     run_id: &str,
     app_id: &str,
 ) -> Result<()> {
-    if let Some(table) = Table::open(lake, dataset.name).await?
+    let table = Table::open(lake, dataset.name).await?;
+    if let Some(table) = &table
         && table.transaction(app_id).await?.is_some()
     {
         return Ok(());
@@ -342,7 +344,7 @@ pub async fn append_run_rows(
         adds: vec![stage(lake, dataset, batch, None).await?],
         cdc: vec![],
     };
-    change.apply(lake, false).await.map(|_| ())
+    change.apply(lake, table.into()).await.map(|_| ())
 }
 
 /// The manifests of all tasks of a plan, in their order.

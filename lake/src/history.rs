@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use lode_facts::records::RUNS;
 use serde::Serialize;
 
 use crate::commit::{self, CommitEntry, Decision};
 use crate::error::{LakeError, Result};
 use crate::layout;
+use crate::parquet_file::read_all;
 use crate::plan::RunPlan;
 use crate::snapshot;
 use crate::store::{Lake, failed};
+use crate::table::Table;
 
 /// A committed run: a row of `runs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -104,7 +107,45 @@ pub async fn runs(lake: &Lake) -> Result<Vec<Run>> {
 /// # Errors
 /// If the lake can't be read.
 pub async fn run(lake: &Lake, run_id: &str) -> Result<Option<Run>> {
-    Ok(runs(lake).await?.into_iter().find(|run| run.run_id == run_id))
+    let Some(table) = Table::open(lake, RUNS.name).await? else { return Ok(None) };
+    let is_it = |rows: &Rows, row| Ok(rows.text("run_id", row)? == run_id);
+    match newest(lake, &table, is_it).await? {
+        Some((batch, row)) => Rows(&batch).run(row).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The committed run of a repository with that number, as its row in `runs`.
+pub(crate) async fn row_of(
+    lake: &Lake,
+    runs: &Table,
+    repo: &str,
+    sequence: i64,
+) -> Result<Option<(RecordBatch, usize)>> {
+    let is_it = |rows: &Rows, row| Ok(rows.text("repo", row)? == repo && rows.integer("sequence", row)? == sequence);
+    newest(lake, runs, is_it).await
+}
+
+/// The row of `runs` that fits. Files are read one after the other, the newest first: a lake has one a run. (Their
+/// modification time is only a guess at where to begin.)
+async fn newest(
+    lake: &Lake,
+    runs: &Table,
+    fits: impl Fn(&Rows<'_>, usize) -> Result<bool>,
+) -> Result<Option<(RecordBatch, usize)>> {
+    let mut files = runs.files()?;
+    files.sort_by_key(|file| std::cmp::Reverse(file.add.modification_time));
+    for file in files {
+        let batches = read_all(lake.table_store(RUNS.name), &file.path, RUNS.file_schema()).await;
+        for batch in batches.map_err(LakeError::parquet(RUNS.name, "read"))? {
+            for row in 0..batch.num_rows() {
+                if fits(&Rows(&batch), row)? {
+                    return Ok(Some((batch, row)));
+                }
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The runs that are not in `runs`, oldest first.

@@ -3,7 +3,8 @@
 //! ```text
 //! _lode/format.json                              format of the lake
 //! _runs/<run>/plan.json                          what was asked
-//! _runs/<run>/scan-<digest>.parquet              what the scan saw
+//! _runs/<run>/scan-<digest>.parquet              what the scan saw: its records of files
+//! _runs/<run>/scan-<digest>-<lanes>.parquet      what it wants of the lanes that decide what is to be done
 //! _runs/<run>/<epoch>/plan.json                  how an epoch goes about it
 //! _runs/<run>/<epoch>/worklist/<shard>.parquet   files of a shard that need work
 //! _runs/<run>/<epoch>/content/                   bytes of those files, for executors that can't reach the source
@@ -39,6 +40,12 @@ pub fn run_plan(run_id: &str) -> String {
 /// another attempt, with other files, would take for its own.
 pub fn scan(run_id: &str, digest: &str) -> String {
     format!("{RUNS}/{run_id}/scan-{digest}.parquet")
+}
+
+/// What a run's scan wants of some lanes.
+pub fn wanted<'l>(run_id: &str, digest: &str, lanes: impl IntoIterator<Item = &'l str>) -> String {
+    let lanes: String = lanes.into_iter().flat_map(|lane| ["-", lane]).collect();
+    format!("{RUNS}/{run_id}/scan-{digest}{lanes}.parquet")
 }
 
 /// A run's decision.

@@ -6,8 +6,9 @@
 use lode_facts::hash::stable_hash;
 use serde::{Deserialize, Serialize};
 
-/// Smallest target size of a shard, in bytes of source.
-pub const MIN_TARGET: u64 = 2 << 20;
+/// Smallest target size of a shard, in bytes of source: a task has to be worth what it costs the cluster, some five
+/// milliseconds.
+pub const MIN_TARGET: u64 = 4 << 20;
 /// Largest target size of a shard, in bytes of source.
 pub const MAX_TARGET: u64 = 32 << 20;
 /// Shards a repository is spread over, between those two.

@@ -195,6 +195,18 @@ impl Lake {
         }
     }
 
+    /// Whether there is such an object.
+    ///
+    /// # Errors
+    /// If the lake can't be read.
+    pub async fn exists(&self, path: &str) -> Result<bool> {
+        match self.store.head(&Path::from(path)).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::NotFound { .. }) => Ok(false),
+            Err(source) => Err(failed("find", path, source)),
+        }
+    }
+
     /// An object as JSON, if it exists.
     ///
     /// # Errors

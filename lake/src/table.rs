@@ -141,6 +141,20 @@ impl Table {
     }
 }
 
+/// What is known of a table that is to be changed. It saves a look; if it is out of date, the change looks again.
+#[derive(Debug)]
+pub(crate) enum Known {
+    Nothing,
+    Missing,
+    At(Box<Table>),
+}
+
+impl From<Option<Table>> for Known {
+    fn from(table: Option<Table>) -> Self {
+        table.map_or(Self::Missing, |table| Self::At(Box::new(table)))
+    }
+}
+
 /// One change of one table.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
@@ -156,16 +170,17 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// Makes the change unless it was made already, and returns a version that has it. Creates the table if it is missing;
-    /// `known_missing` saves the look.
-    pub(crate) async fn apply(&self, lake: &Lake, known_missing: bool) -> Result<i64> {
+    /// Makes the change unless it was made already, and returns a version that has it. Creates the table if it is missing.
+    pub(crate) async fn apply(&self, lake: &Lake, mut known: Known) -> Result<i64> {
         let name = self.dataset.name;
         let log = log_store(lake, name);
-        let mut look = !known_missing;
         let mut last = None;
         for attempt in 0..ATTEMPTS {
-            let table = if look { Table::open(lake, name).await? } else { None };
-            look = true;
+            let table = match std::mem::replace(&mut known, Known::Nothing) {
+                Known::Nothing => Table::open(lake, name).await?,
+                Known::Missing => None,
+                Known::At(table) => Some(*table),
+            };
             let version = match &table {
                 Some(table) => {
                     if table.transaction(&self.app_id).await?.is_some_and(|done| done >= self.app_version) {
@@ -325,11 +340,11 @@ fn backoff(attempt: u32) -> Duration {
 pub(crate) async fn apply_with_faults(
     change: &Change,
     lake: &Lake,
-    known_missing: bool,
+    known: Known,
     points: [&'static str; 2],
 ) -> Result<i64> {
     fault::point(points[0]);
-    let version = change.apply(lake, known_missing).await?;
+    let version = change.apply(lake, known).await?;
     fault::point(points[1]);
     Ok(version)
 }

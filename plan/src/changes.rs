@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 use futures::stream::{self, Stream};
 use lode_facts::extract::{FileReport, FileRequest, LaneReport, LaneRequest, LaneStatus};
 use lode_facts::file::FileMeta;
-use lode_facts::lane::{Fingerprints, LaneId};
+use lode_facts::lane::{ContentKeys, Fingerprints, LaneId};
 use lode_facts::options::Limits;
 use lode_lake::manifest::FileCounts;
 use lode_lake::task::{FileChange, LaneChange, QuarantineRow, StateRow, WorklistDigest};
@@ -218,7 +218,7 @@ fn extracted_key(row: &WorkRow, meta: &FileMeta, report: &FileReport) -> String 
         return row.content_key.clone();
     }
     let extracted = FileMeta { sha256: report.sha256.clone(), size: report.size, ..meta.clone() };
-    row.lane.content_key(&extracted)
+    ContentKeys::new(&extracted, &extracted.record()).of(row.lane).to_owned()
 }
 
 fn produced(lane: &LaneReport) -> Vec<lode_facts::extract::DatasetReport> {

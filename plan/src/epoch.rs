@@ -23,11 +23,12 @@ use lode_lake::store::Lake;
 
 use crate::artifacts::{self, Artifact};
 use crate::error::PlanError;
-use crate::inputs::{KeptRun, PlannedFile, RunRequest};
+use crate::inputs::{KeptRun, PlannedFile, RunRequest, keep_wanted};
 use crate::nodes::{CommitNode, ExtractNode, JobSpec};
 use crate::staging;
 use crate::worklist::{
-    STATE, StickyStates, WANTED, WorklistTable, lanes_behind, windows, worklist, worklist_rows, write_worklist,
+    RECORDS, STATE, StickyStates, WANTED, WorklistTable, lanes_behind, lanes_of, windows, worklist, worklist_rows,
+    write_worklist,
 };
 
 /// Objects that are looked up at once.
@@ -82,7 +83,6 @@ pub async fn plan_epoch(
     let follows = request.changed_since.is_none() || request.changed_since.as_ref() == at;
     let gone = (!request.complete).then_some(if follows { request.gone.as_slice() } else { &[] });
     let query = worklist(context, &request.repo, gone).await?;
-    let artifacts = artifacts::of_plan(&context.state(), "worklist", query.logical_plan()).await?;
 
     let map = shard_map(base, request, files);
     let plan = EpochPlan {
@@ -115,7 +115,10 @@ pub async fn plan_epoch(
     let tasks = tasks.map(|(split, task)| (task, split)).collect();
     let windows = windows(files.iter().map(|file| file.path.as_str()));
     let rows = worklist_rows(context, &request.repo, gone.map(<[i64]>::to_vec), windows);
-    let summary = write_worklist(lake, rows, &mut sticky, tasks).await?;
+    let state = context.state();
+    let artifacts = async { Ok(artifacts::of_plan(&state, "worklist", query.logical_plan()).await?) };
+    // The worklist first: its work is done by other threads.
+    let (summary, artifacts) = tokio::try_join!(write_worklist(lake, rows, &mut sticky, tasks), artifacts)?;
 
     let extracted: HashSet<i64> =
         summary.touched.iter().filter(|(_, extracted)| *extracted).map(|(id, _)| *id).collect();
@@ -173,12 +176,14 @@ async fn register_tables(
     run: &KeptRun<'_>,
     base: &Base,
 ) -> Result<(), PlanError> {
-    context.deregister_table(WANTED)?;
-    context.deregister_table(STATE)?;
     lake.register_store(&context.runtime_env());
-    let scan =
-        lake.url().join(&layout::scan(run.run_id, run.digest)).map_err(|e| PlanError::worklist(e.to_string()))?;
-    context.register_parquet(WANTED, scan.as_str(), ParquetReadOptions::default()).await?;
+    let wanted = keep_wanted(lake, run, &lanes_of(run.request, base)).await?;
+    for (table, path) in [(RECORDS, layout::scan(run.run_id, run.digest)), (WANTED, wanted)] {
+        context.deregister_table(table)?;
+        let file = lake.url().join(&path).map_err(|e| PlanError::worklist(e.to_string()))?;
+        context.register_parquet(table, file.as_str(), ParquetReadOptions::default()).await?;
+    }
+    context.deregister_table(STATE)?;
     match base.tables.get(EXTRACT_STATE.name) {
         Some(state) => context.register_table(STATE, state.provider(&context.state())?)?,
         None => context.register_table(STATE, Arc::new(EmptyTable::new(EXTRACT_STATE.table_schema())))?,

@@ -1,24 +1,20 @@
 //! What a run was asked to do and what its scan saw, as it is kept on the lake: a resume never scans again.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
+use bytes::Bytes;
 use lode_facts::catalog::dataset;
 use lode_facts::file::FileMeta;
-use lode_facts::lane::{Fingerprints, LaneId};
+use lode_facts::lane::{ContentKeys, LaneId};
 use lode_facts::options::{Limits, Options};
 use lode_lake::layout;
 use lode_lake::store::Lake;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
-use crate::fingerprint::{json_hash, limits_hash};
+use crate::fingerprint::json_hash;
 use crate::host::{ContentSource, ExtractOrder};
-use crate::worklist::{Wanted, WantedWriter};
+use crate::worklist::{RecordsWriter, WantedWriter, Wants, read_records};
 
 /// What a run was asked to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,67 +92,95 @@ pub struct PlannedFile {
     pub taken: bool,
 }
 
-/// What the scan wants, ready to be kept.
+impl PlannedFile {
+    fn new(meta: FileMeta, taken: bool) -> Self {
+        let size = meta.size.max(0) as u64;
+        Self { path: meta.path, file_id: meta.file_id, size, included: meta.included, taken }
+    }
+}
+
+/// A scan, ready to be kept.
 pub struct Inputs {
+    /// The Parquet file of [`crate::worklist::RECORDS_SCHEMA`].
+    pub records: Bytes,
     /// The Parquet file of [`crate::worklist::WANTED_SCHEMA`].
-    pub wanted: bytes::Bytes,
+    pub wanted: Bytes,
     /// The scanned files in order of path.
     pub files: Vec<PlannedFile>,
-    /// Digest of the request and of all content keys: equal for equal inputs.
+    /// Digest of the request and of all content keys: equal for equal inputs, whatever the run builds on.
     pub digest: String,
 }
 
-/// Turns a scan, in order of path, into what it wants of each lane. A record is dropped when it is through: of a large
-/// repository, only what planning needs stays in memory.
+/// Turns a scan, in order of path, into its records and what it wants of these lanes (see [`crate::worklist::lanes_of`]). A record is
+/// dropped when it is through: of a large repository, only what planning needs stays in memory.
 ///
 /// # Errors
 /// If Parquet can't be written.
-pub fn inputs(request: &RunRequest, scanned: impl IntoIterator<Item = FileMeta>) -> Result<Inputs, PlanError> {
-    let limits = limits_hash(&request.limits);
-    let lanes: Vec<(LaneId, Vec<String>)> = LaneId::ALL
-        .into_iter()
-        .map(|lane| {
-            let asked = |name: &&String| dataset(name).is_some_and(|d| d.lane == Some(lane));
-            (lane, request.datasets.iter().filter(asked).cloned().collect())
-        })
-        .collect();
-    let mut fingerprints = Fingerprints::new(&request.options);
+pub fn inputs(
+    request: &RunRequest,
+    lanes: &BTreeSet<LaneId>,
+    scanned: impl IntoIterator<Item = FileMeta>,
+) -> Result<Inputs, PlanError> {
+    let mut wants = Wants::new(request, lanes);
     let mut digest = Digest::new(&request.settings_hash());
-    let mut writer = WantedWriter::new(Vec::new())?;
+    let (mut records, mut wanted) = (RecordsWriter::new(Vec::new())?, WantedWriter::new(Vec::new())?);
     let mut files = Vec::new();
-    let mut datasets: Vec<&str> = vec![];
     for meta in scanned {
-        let json = serde_json::to_string(&meta).expect("a scan's record is plain data");
-        let mut record = Some(json.as_str());
-        let mut taken = false;
-        digest.add(&[&meta.path]);
-        for (lane, asked) in lanes.iter().filter(|(lane, _)| lane.accepts(&meta)) {
-            let fingerprint = fingerprints.of(*lane, &meta);
-            let content_key = lane.content_key(&meta);
-            datasets.clear();
-            datasets.extend(asked.iter().map(String::as_str).filter(|name| lane.gives(name, &meta)));
-            taken |= !datasets.is_empty();
-            digest.add(&[lane.name(), &content_key, fingerprint]);
-            writer.push(&Wanted {
-                meta: &meta,
-                record: record.take(),
-                lane: *lane,
-                content_key: &content_key,
-                fingerprint,
-                limits: &limits,
-                retry: request.retried.contains(&(meta.file_id, *lane)),
-                datasets: &datasets,
-            })?;
-        }
-        files.push(PlannedFile {
-            path: meta.path,
-            file_id: meta.file_id,
-            size: meta.size.max(0) as u64,
-            included: meta.included,
-            taken,
-        });
+        let record = meta.record();
+        let keys = ContentKeys::new(&meta, &record);
+        digest.add(&[&meta.path, keys.of(LaneId::Files), keys.of(LaneId::Lines)]);
+        records.push(&meta, &record);
+        wants.of_file(&meta, &keys, |row| {
+            // What is left out of the run, and may or may not be in the lake, is none of its inputs.
+            if !row.datasets.is_empty() {
+                digest.add(&[row.lane.name(), row.fingerprint]);
+            }
+            wanted.push(row)
+        })?;
+        let taken = wants.takes(&meta);
+        files.push(PlannedFile::new(meta, taken));
     }
-    Ok(Inputs { wanted: writer.finish()?.into(), files, digest: digest.finish() })
+    Ok(Inputs { records: records.finish()?.into(), wanted: wanted.finish()?.into(), files, digest: digest.finish() })
+}
+
+/// Keeps what a run wants of some lanes, unless that was done before, and says where: for a base that has facts of other
+/// lanes than the one the scan was first held against.
+///
+/// # Errors
+/// If the run kept no scan, or the lake can't be written.
+pub async fn keep_wanted(lake: &Lake, run: &KeptRun<'_>, lanes: &BTreeSet<LaneId>) -> Result<String, PlanError> {
+    let path = layout::wanted(run.run_id, run.digest, lanes.iter().map(|lane| lane.name()));
+    if !lake.exists(&path).await? {
+        let records = kept_records(lake, run).await?;
+        let mut wants = Wants::new(run.request, lanes);
+        let mut wanted = WantedWriter::new(Vec::new())?;
+        read_records(records, |record, meta| {
+            wants.of_file(&meta, &ContentKeys::new(&meta, record), |row| wanted.push(row))
+        })?;
+        lake.put_new(&path, wanted.finish()?).await?;
+    }
+    Ok(path)
+}
+
+async fn kept_records(lake: &Lake, run: &KeptRun<'_>) -> Result<Bytes, PlanError> {
+    let path = layout::scan(run.run_id, run.digest);
+    lake.get(&path).await?.ok_or_else(|| PlanError::worklist(format!("{path} is missing")))
+}
+
+/// Reads the scanned files of a run back.
+///
+/// # Errors
+/// If the run kept no scan.
+pub async fn kept_files(lake: &Lake, run: &KeptRun<'_>) -> Result<Vec<PlannedFile>, PlanError> {
+    let asked = run.request.datasets.iter().filter_map(|name| dataset(name)?.lane).collect();
+    let wants = Wants::new(run.request, &asked);
+    let mut files = vec![];
+    read_records(kept_records(lake, run).await?, |_, meta| {
+        let taken = wants.takes(&meta);
+        files.push(PlannedFile::new(meta, taken));
+        Ok(())
+    })?;
+    Ok(files)
 }
 
 struct Digest(sha2::Sha256);
@@ -180,40 +204,70 @@ impl Digest {
     }
 }
 
-/// Reads the scanned files of a run back.
-///
-/// # Errors
-/// If the run kept no scan.
-pub async fn kept_files(lake: &Lake, run: &KeptRun<'_>) -> Result<Vec<PlannedFile>, PlanError> {
-    let path = layout::scan(run.run_id, run.digest);
-    let bytes = lake.get(&path).await?.ok_or_else(|| PlanError::worklist(format!("{path} is missing")))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
-    let columns = ProjectionMask::columns(builder.parquet_schema(), ["path", "file_id", "requested", "meta"]);
-    let mut files: Vec<PlannedFile> = vec![];
-    for batch in builder.with_projection(columns).build()? {
-        let batch = batch?;
-        let column = |name: &str| {
-            batch.column_by_name(name).map(Arc::clone).ok_or_else(|| PlanError::worklist(format!("no column {name}")))
-        };
-        let (path, id, requested, meta) = (column("path")?, column("file_id")?, column("requested")?, column("meta")?);
-        let (path, id) = (path.as_string::<i32>(), id.as_primitive::<Int64Type>());
-        let (requested, meta) = (requested.as_boolean(), meta.as_string::<i32>());
-        for row in 0..batch.num_rows() {
-            match files.last_mut() {
-                Some(last) if last.file_id == id.value(row) => last.taken |= requested.value(row),
-                _ => {
-                    let meta: FileMeta =
-                        serde_json::from_str(meta.value(row)).map_err(|e| PlanError::worklist(e.to_string()))?;
-                    files.push(PlannedFile {
-                        path: path.value(row).to_owned(),
-                        file_id: id.value(row),
-                        size: meta.size.max(0) as u64,
-                        included: meta.included,
-                        taken: requested.value(row),
-                    });
-                }
-            }
+#[cfg(test)]
+mod tests {
+    use lode_facts::language::Language;
+
+    use super::*;
+
+    fn request() -> RunRequest {
+        RunRequest {
+            repo: "r".into(),
+            origin: None,
+            git_commit: None,
+            complete: true,
+            changed_since: None,
+            gone: vec![],
+            retried: BTreeSet::new(),
+            source: ContentSource::Shared { root: "/repo".into(), linked: Default::default() },
+            staged: false,
+            datasets: vec!["ast_defs".into()],
+            options: Options::default(),
+            limits: Limits::default(),
+            scope: serde_json::Value::Null,
+            shards: None,
         }
     }
-    Ok(files)
+
+    fn files() -> Vec<FileMeta> {
+        vec![
+            FileMeta::in_scope("r", "a.py", 1, Some(Language::Python)),
+            FileMeta::in_scope("r", "b.txt", 1, None),
+            FileMeta { included: false, ..FileMeta::in_scope("r", "c.py", 1, Some(Language::Python)) },
+        ]
+    }
+
+    #[tokio::test]
+    async fn what_is_wanted_of_other_lanes_comes_from_the_records() {
+        let lake = Lake::open_or_create("memory://inputs/x").await.unwrap();
+        let request = request();
+        let [asked, held] = [vec![LaneId::Ast], vec![LaneId::Lines, LaneId::Ast]].map(BTreeSet::from_iter);
+        let [first, later] = [&asked, &held].map(|lanes| inputs(&request, lanes, files()).unwrap());
+        assert_eq!(first.digest, later.digest, "what a run builds on is none of its inputs");
+        assert_eq!(first.files, later.files);
+        let taken: Vec<(&str, bool)> = first.files.iter().map(|file| (file.path.as_str(), file.taken)).collect();
+        assert_eq!(taken, [("a.py", true), ("b.txt", false), ("c.py", false)]);
+
+        let run = KeptRun { run_id: "run", digest: &first.digest, request: &request };
+        lake.put_new(&layout::scan("run", &first.digest), first.records).await.unwrap();
+        assert_eq!(kept_files(&lake, &run).await.unwrap(), first.files);
+        for (lanes, wanted) in [(asked, first.wanted), (held, later.wanted)] {
+            let path = keep_wanted(&lake, &run, &lanes).await.unwrap();
+            assert_eq!(lake.get(&path).await.unwrap(), Some(wanted), "{lanes:?}");
+        }
+    }
+
+    #[test]
+    fn inputs_differ_by_content_and_by_what_is_asked_for() {
+        let digest =
+            |request: &RunRequest, files| inputs(request, &BTreeSet::from([LaneId::Ast]), files).unwrap().digest;
+        let (request, files) = (request(), files());
+        let known = digest(&request, files.clone());
+        let mut changed = files.clone();
+        changed[1].sha256 = Some("0".repeat(64));
+        assert_ne!(digest(&request, changed), known);
+        let version = Options { python_version: lode_facts::python::Version::Py39, ..Options::default() };
+        assert_ne!(digest(&RunRequest { options: version, ..request.clone() }, files.clone()), known);
+        assert_ne!(digest(&RunRequest { datasets: vec!["ast_calls".into()], ..request }, files), known);
+    }
 }

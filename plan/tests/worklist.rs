@@ -15,7 +15,9 @@ use lode_facts::lane::LaneId;
 use lode_facts::records::EXTRACT_STATE;
 use lode_plan::artifacts::{from_substrait, of_plan, substrait};
 use lode_plan::session::local_context;
-use lode_plan::worklist::{PathRange, STATE, WANTED, Wanted, WantedWriter, worklist, worklist_rows};
+use lode_plan::worklist::{
+    PathRange, RECORDS, RecordsWriter, STATE, WANTED, Wanted, WantedWriter, worklist, worklist_rows,
+};
 
 /// A (file, lane) as a test describes it.
 #[derive(Clone)]
@@ -84,13 +86,14 @@ fn state(entries: &[Entry]) -> RecordBatch {
 }
 
 async fn context(dir: &std::path::Path, wanted: &[Entry], held: &[Entry]) -> SessionContext {
+    let mut records = RecordsWriter::new(Vec::new()).unwrap();
     let mut writer = WantedWriter::new(Vec::new()).unwrap();
     for entry in wanted {
         let (meta, limits) = (meta(entry.path), "l1");
-        let json = serde_json::to_string(&meta).unwrap();
+        records.push(&meta, &meta.record());
         let wanted = Wanted {
-            meta: &meta,
-            record: Some(&json),
+            path: entry.path,
+            file_id: meta.file_id,
             lane: LaneId::Ast,
             content_key: entry.content,
             fingerprint: entry.fingerprint,
@@ -100,10 +103,12 @@ async fn context(dir: &std::path::Path, wanted: &[Entry], held: &[Entry]) -> Ses
         };
         writer.push(&wanted).unwrap();
     }
-    let path = dir.join("wanted.parquet");
-    std::fs::write(&path, writer.finish().unwrap()).unwrap();
     let context = local_context(None).unwrap();
-    context.register_parquet(WANTED, path.to_str().unwrap(), ParquetReadOptions::default()).await.unwrap();
+    for (table, file) in [(RECORDS, records.finish().unwrap()), (WANTED, writer.finish().unwrap())] {
+        let path = dir.join(format!("{table}.parquet"));
+        std::fs::write(&path, file).unwrap();
+        context.register_parquet(table, path.to_str().unwrap(), ParquetReadOptions::default()).await.unwrap();
+    }
     let state = state(held);
     context.register_table(STATE, Arc::new(MemTable::try_new(state.schema(), vec![vec![state]]).unwrap())).unwrap();
     context
@@ -251,7 +256,7 @@ async fn ranges_of_paths_give_the_same_rows_with_their_records() {
                 };
                 let (path, record) = (text("path").unwrap(), text("meta"));
                 let known = wanted.iter().any(|entry| entry.path == path);
-                let expected = known.then(|| serde_json::to_string(&meta(&path)).unwrap());
+                let expected = known.then(|| meta(&path).record());
                 assert_eq!(record, expected, "{path} in {ranges:?}");
             }
         }

@@ -27,6 +27,7 @@ use lode_plan::epoch::{job, plan_epoch};
 use lode_plan::host::ContentSource;
 use lode_plan::inputs::{KeptRun, RunRequest, inputs};
 use lode_plan::session::session_state;
+use lode_plan::worklist::lanes_of;
 use lode_scheduler::client::Client;
 use serde_json::{Value, json};
 
@@ -73,13 +74,16 @@ async fn submit(args: &Args) -> Result<Value, Box<dyn Error + Send + Sync>> {
     let mut steps = Steps(Instant::now(), vec![]);
     let scanned: Vec<FileMeta> = (0..args.files).map(file).collect();
     steps.done("scan");
-    let inputs = inputs(&request, scanned)?;
-    let scan_bytes = inputs.wanted.len();
-    lake.put_new(&layout::scan(RUN, &inputs.digest), inputs.wanted).await?;
+    let base = Base::load(&lake, REPO).await?;
+    let lanes = lanes_of(&request, &base);
+    let inputs = inputs(&request, &lanes, scanned)?;
+    let scan_bytes = inputs.records.len() + inputs.wanted.len();
+    lake.put_new(&layout::scan(RUN, &inputs.digest), inputs.records).await?;
+    let wanted = layout::wanted(RUN, &inputs.digest, lanes.iter().map(|lane| lane.name()));
+    lake.put_new(&wanted, inputs.wanted).await?;
     plan_of_run(&request, &inputs.digest)?.publish(&lake).await?;
     steps.done("keep the scan");
     let run = KeptRun { run_id: RUN, digest: &inputs.digest, request: &request };
-    let base = Base::load(&lake, REPO).await?;
     let epoch = plan_epoch(&lake, &context, &run, &base, 0, &inputs.files, 0).await?;
     steps.done("plan and shard");
     let plan = job(&lake, &epoch).await?;

@@ -2,8 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::IsTerminal;
-use std::process::ExitCode;
+use std::io::{IsTerminal, Write};
 
 use lode_lake::LakeError;
 use miette::{Diagnostic, ReportHandler};
@@ -29,9 +28,14 @@ pub enum Exit {
     Interrupted = 130,
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+impl Exit {
+    /// Ends the process at once. Nothing is left to be done but to give memory back piece by piece, which takes as long as
+    /// a tenth of a run over an unchanged repository: the system does it faster.
+    pub(super) fn leave(self) -> ! {
+        // Nobody is left to be told that stdout is closed: whatever was printed has been flushed, or its error told.
+        let _ = std::io::stdout().flush();
+        // SAFETY: it does not return, and other threads may run until then.
+        unsafe { libc::_exit(self as i32) }
     }
 }
 

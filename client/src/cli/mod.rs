@@ -17,7 +17,6 @@ mod values;
 mod verify;
 
 use std::io::IsTerminal;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -126,10 +125,14 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the command line. Data goes to stdout, everything else to stderr.
+/// Runs the command line and ends the process. Data goes to stdout, everything else to stderr.
 ///
 /// To be called first of all by a program: its worker processes are the same program again.
-pub fn main() -> ExitCode {
+pub fn main() -> ! {
+    command_line().leave()
+}
+
+fn command_line() -> Exit {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == worker::ARGUMENT) {
         worker::worker_main();
     }
@@ -138,23 +141,23 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Nobody is left to be told that stderr is closed.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return Exit::Usage.into();
+            return Exit::Usage;
         }
     };
     error::install();
     match start(cli) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => exit,
         Err(failure) => {
             let exit = failure.exit();
             text::note(&format!("{:?}", miette::Report::new(failure)));
-            exit.into()
+            exit
         }
     }
 }

@@ -23,6 +23,7 @@ use lode_lake::trace::SPANS;
 use lode_lake::{commit, history, layout, retry};
 use lode_plan::host::ShardEvent;
 use lode_plan::inputs::{KeptRun, RunRequest, inputs, kept_files};
+use lode_plan::worklist::lanes_of;
 use tracing::{Instrument, info_span};
 
 pub use cluster::{Cluster, EmbeddedCluster, Ended, Place, ended, follow};
@@ -185,7 +186,8 @@ impl Run {
         }
         // What the scan remembers of every file is on disk by now.
         drop(scanned.cache);
-        let inputs = inputs(&asked, scanned.files.into_iter().map(|file| file.meta))?;
+        let lanes = lanes_of(&asked, &base);
+        let inputs = inputs(&asked, &lanes, scanned.files.into_iter().map(|file| file.meta))?;
         if self.already_committed(lake, &asked.repo).await? {
             let kept = RunPlan::load(lake, &self.run_id).await?;
             if kept.is_some_and(|plan| plan.digest != inputs.digest) {
@@ -193,7 +195,9 @@ impl Run {
             }
             return Ok(());
         }
-        lake.put_new(&layout::scan(&self.run_id, &inputs.digest), inputs.wanted).await?;
+        let records = layout::scan(&self.run_id, &inputs.digest);
+        let wanted = layout::wanted(&self.run_id, &inputs.digest, lanes.iter().map(|lane| lane.name()));
+        tokio::try_join!(lake.put_new(&records, inputs.records), lake.put_new(&wanted, inputs.wanted))?;
         RunPlan {
             run_id: self.run_id.clone(),
             repo: asked.repo.clone(),

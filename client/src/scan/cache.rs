@@ -113,10 +113,10 @@ impl ScanCache {
 /// As [`scan`] has.
 pub fn cached_scan(root: &Path, options: ScanOptions) -> Result<Scan, ScanError> {
     let cache = cache_file(root);
-    let known = cache.as_deref().map(ScanCache::load);
-    let scanned = scan(root, &ScanOptions { cache: known.clone(), ..options })?;
+    let options = ScanOptions { cache: cache.as_deref().map(ScanCache::load), ..options };
+    let scanned = scan(root, &options)?;
     if let Some(path) = cache
-        && known.is_none_or(|known| !known.knows_as_much_as(&scanned.cache))
+        && options.cache.is_none_or(|known| !known.knows_as_much_as(&scanned.cache))
         && let Err(error) = scanned.cache.save(&path)
     {
         tracing::debug!(path = %path.display(), %error, "the scan's cache is not kept");

@@ -17,7 +17,7 @@ mod sources;
 mod tests;
 mod walk;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -248,7 +248,7 @@ fn scanned(repo: &str, rules: &Rules, found: Found) -> ScannedFile {
 /// Every path is its own in tables, and there are no more than allowed.
 fn check(files: &[ScannedFile], max_files: Option<u64>) -> Result<(), ScanError> {
     let collision = |file: &ScannedFile| ScanError::Collision { path: file.meta.path.clone() };
-    let (mut ids, mut paths) = (BTreeSet::new(), BTreeSet::new());
+    let (mut ids, mut paths) = (HashSet::new(), HashSet::new());
     for file in files {
         if !ids.insert(file.meta.file_id) || !paths.insert(file.meta.path.as_str()) {
             return Err(collision(file));

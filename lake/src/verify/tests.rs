@@ -10,7 +10,7 @@ use crate::fixture::{Repo, TABLE};
 use crate::merge::{empty_add, remove};
 use crate::parquet_file::{read_all, write_file};
 use crate::snapshot::Pin;
-use crate::table::{Change, Table as DeltaTable};
+use crate::table::{Change, Known, Table as DeltaTable};
 
 const FILES: [(&str, &str); 4] =
     [("a.py", "one\ntwo\nthree\n"), ("b/c.py", "four\nfive\n"), ("b/d.py", "six\n"), ("empty.py", "")];
@@ -51,7 +51,7 @@ async fn rewrite(repo: &Repo, name: &'static str, edit: impl Fn(RecordBatch) -> 
         adds: vec![Add { path, partition_values, size: written.size, ..empty_add() }],
         cdc: vec![],
     };
-    change.apply(&repo.lake, false).await.unwrap();
+    change.apply(&repo.lake, Known::Nothing).await.unwrap();
 }
 
 fn without(row: usize) -> impl Fn(RecordBatch) -> RecordBatch {

@@ -16,9 +16,12 @@ use lode_lake::store::Lake;
 use lode_lake::task::{ShardTask, WorklistDigest};
 use parquet::arrow::ArrowWriter;
 
-use super::query::properties;
+use super::records::properties;
 use super::row::{WORK_SCHEMA, task_batch, with_kept_status};
 use crate::error::PlanError;
+
+/// Rows of a row group.
+const GROUP_ROWS: usize = 64 * 1024;
 
 /// Files of shards that are encoded or on their way to the lake at once.
 const WRITES: usize = 8;
@@ -197,7 +200,7 @@ impl ShardRows {
     }
 
     fn encode(self) -> Result<Vec<u8>, PlanError> {
-        let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&WORK_SCHEMA), Some(properties()))?;
+        let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&WORK_SCHEMA), Some(properties(GROUP_ROWS)))?;
         writer.write(&task_batch(&self.task))?;
         for batch in &self.rows {
             writer.write(batch)?;

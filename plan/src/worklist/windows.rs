@@ -1,17 +1,21 @@
 //! The worklist of a large repository, a range of paths after the other: memory follows the range, not the repository.
 
-use arrow::array::RecordBatch;
+use std::collections::HashSet;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
 use datafusion::common::Result;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
-use super::query::{PathRange, records_within, worklist_within};
+use super::query::{PathRange, worklist_within};
+use super::records::records_within;
 use super::row::with_records;
 
 /// Files of the scan that a window has.
-const WINDOW_FILES: usize = 16 * 1024;
+pub(super) const WINDOW_FILES: usize = 16 * 1024;
 /// Windows that are planned at once.
 const AT_ONCE: usize = 2;
 
@@ -62,7 +66,9 @@ async fn window(
     if rows.iter().all(|batch| batch.num_rows() == 0) {
         return Ok(vec![]);
     }
-    let records = records_within(context, range).await?;
+    let ids = rows.iter().filter_map(|batch| batch.column_by_name("file_id")?.as_primitive_opt::<Int64Type>());
+    let files: HashSet<i64> = ids.flat_map(|ids| ids.values().iter().copied()).collect();
+    let records = records_within(context, range, &files).await?;
     let mut last = None;
     rows.iter().map(|batch| Ok(with_records(batch, &records, &mut last)?)).collect()
 }
