@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::AsArray;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{AsArray, RecordBatch, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::MemorySchemaProvider;
-use datafusion::common::Result;
+use datafusion::common::{Result, TableReference};
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::prelude::SessionContext;
+use datafusion::execution::FunctionRegistry;
+use datafusion::prelude::{Expr, SessionContext};
 use lode_facts::catalog::{Dataset, dataset};
 use lode_lake::plan::EpochPlan;
 use lode_lake::store::Lake;
@@ -72,8 +74,7 @@ fn register(context: &SessionContext, place: &str, name: &str, schema: SchemaRef
     if catalog.schema(place).is_none() {
         catalog.register_schema(place, Arc::new(MemorySchemaProvider::new()))?;
     }
-    context
-        .register_table(datafusion::common::TableReference::partial(place, name), Arc::new(EmptyTable::new(schema)))?;
+    context.register_table(TableReference::partial(place, name), Arc::new(EmptyTable::new(schema)))?;
     Ok(())
 }
 
@@ -84,7 +85,7 @@ async fn see(context: &SessionContext) -> Result<Vec<SeenTable>> {
     let mut seen: Vec<SeenTable> = vec![];
     for batch in context.sql(sql).await?.collect().await? {
         let text = |column: usize, row: usize| {
-            let array = arrow::compute::cast(batch.column(column), &arrow::datatypes::DataType::Utf8)?;
+            let array = cast(batch.column(column), &DataType::Utf8)?;
             Ok::<_, datafusion::common::DataFusionError>(array.as_string::<i32>().value(row).to_owned())
         };
         for row in 0..batch.num_rows() {
@@ -97,20 +98,18 @@ async fn see(context: &SessionContext) -> Result<Vec<SeenTable>> {
             seen.last_mut().expect("pushed above").columns.push(entry);
         }
     }
+    let type_of = context.udf("arrow_typeof")?;
     for table in &mut seen {
-        let types = table.columns.iter().map(|(name, ..)| format!("arrow_typeof(t.\"{name}\")"));
-        // A table without rows still has types: one row of nulls comes out of the outer join.
-        let sql = format!(
-            "SELECT {} FROM (SELECT 1) LEFT JOIN {}.\"{}\" AS t ON false",
-            types.collect::<Vec<_>>().join(", "),
-            table.place,
-            table.table
-        );
-        for batch in context.sql(&sql).await?.collect().await? {
-            for (column, entry) in batch.columns().iter().zip(&mut table.columns) {
-                let text = arrow::compute::cast(column, &arrow::datatypes::DataType::Utf8)?;
-                entry.2 = text.as_string::<i32>().value(0).to_owned();
-            }
+        let reference = TableReference::partial(table.place.as_str(), table.table.as_str());
+        let schema = context.table(reference).await?.schema().clone();
+        // A table without rows still has types: a row of nulls is asked.
+        let nulls = schema.fields().iter().map(|field| new_null_array(field.data_type(), 1)).collect();
+        let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+        let row = RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), nulls)?;
+        for (column, entry) in schema.columns().into_iter().zip(&mut table.columns) {
+            let asked = context.create_physical_expr(type_of.call(vec![Expr::Column(column)]), &schema)?;
+            let text = cast(&asked.evaluate(&row)?.into_array(1)?, &DataType::Utf8)?;
+            entry.2 = text.as_string::<i32>().value(0).to_owned();
         }
     }
     Ok(seen)
