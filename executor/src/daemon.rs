@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -118,8 +117,8 @@ impl Default for Settings {
     }
 }
 
-/// Runs the command. To be called first of all by a program: its worker processes are the same program again.
-pub fn main() -> ExitCode {
+/// Runs the command and ends the process. To be called first of all by a program: its worker processes are the same program again.
+pub fn main() -> ! {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == worker::ARGUMENT) {
         worker::worker_main();
     }
@@ -132,8 +131,8 @@ pub fn command() -> clap::Command {
     <Flags as clap::CommandFactory>::command()
 }
 
-/// Runs the command with these arguments, the first of which is the name of the program.
-pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+/// Runs the command with these arguments, the first of which is the name of the program, and ends the process.
+pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ! {
     process::run(args, start)
 }
 

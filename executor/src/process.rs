@@ -1,7 +1,7 @@
-//! Start and end of the cluster's commands, which are the same for all.
+//! Start and end of commands, which are the same for all.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::io::Write;
 
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,26 +11,32 @@ use crate::settings::complain;
 /// Why a command failed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs a command with these arguments, the first of which is the name of the program.
+/// Ends the process at once. Nothing is left to be done but to give memory back piece by piece, which takes as long as a
+/// tenth of a run over an unchanged repository: the system does it faster.
+pub fn leave(code: u8) -> ! {
+    // Whoever prints flushes and tells the error; here, nobody is left to be told that stdout is closed.
+    let _ = std::io::stdout().flush();
+    // SAFETY: it does not return, and other threads may run until then.
+    unsafe { libc::_exit(code.into()) }
+}
+
+/// Runs a command with these arguments, the first of which is the name of the program, and ends the process.
 ///
 /// Exit codes: 0 ended as asked, 1 failed, 2 wrong usage.
-pub fn run<F: Parser>(
-    args: impl IntoIterator<Item = OsString>,
-    start: impl FnOnce(&F) -> Result<(), Failure>,
-) -> ExitCode {
+pub fn run<F: Parser>(args: impl IntoIterator<Item = OsString>, start: impl FnOnce(&F) -> Result<(), Failure>) -> ! {
     let flags = match F::try_parse_from(args) {
         Ok(flags) => flags,
         Err(error) => {
             // Nobody is left to be told that stderr is closed.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            leave(if error.use_stderr() { 2 } else { 0 })
         }
     };
     match start(&flags) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => leave(0),
         Err(error) => {
             complain(error.as_ref());
-            ExitCode::FAILURE
+            leave(1)
         }
     }
 }

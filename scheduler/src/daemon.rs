@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,8 +144,8 @@ impl Default for Settings {
     }
 }
 
-/// Runs the command.
-pub fn main() -> ExitCode {
+/// Runs the command and ends the process.
+pub fn main() -> ! {
     run(std::env::args_os())
 }
 
@@ -155,8 +154,8 @@ pub fn command() -> clap::Command {
     <Flags as clap::CommandFactory>::command()
 }
 
-/// Runs the command with these arguments, the first of which is the name of the program.
-pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+/// Runs the command with these arguments, the first of which is the name of the program, and ends the process.
+pub fn run(args: impl IntoIterator<Item = std::ffi::OsString>) -> ! {
     process::run(args, start)
 }
 

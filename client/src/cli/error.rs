@@ -2,8 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
+use lode_executor::process;
 use lode_lake::LakeError;
 use miette::{Diagnostic, ReportHandler};
 
@@ -29,13 +30,9 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Ends the process at once. Nothing is left to be done but to give memory back piece by piece, which takes as long as
-    /// a tenth of a run over an unchanged repository: the system does it faster.
+    /// Ends the process.
     pub(super) fn leave(self) -> ! {
-        // Nobody is left to be told that stdout is closed: whatever was printed has been flushed, or its error told.
-        let _ = std::io::stdout().flush();
-        // SAFETY: it does not return, and other threads may run until then.
-        unsafe { libc::_exit(self as i32) }
+        process::leave(self as u8)
     }
 }
 
