@@ -117,7 +117,9 @@ impl Default for Settings {
     }
 }
 
-/// Runs the command and ends the process. To be called first of all by a program: its worker processes are the same program again.
+/// Runs the command and ends the process.
+///
+/// To be called first of all by a program: its worker processes are the same program again.
 pub fn main() -> ! {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == worker::ARGUMENT) {
         worker::worker_main();

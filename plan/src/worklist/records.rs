@@ -38,6 +38,8 @@ pub static RECORDS_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 
 /// Rows of a batch that is written: few enough that their memory is used again and again.
 pub(super) const BATCH: usize = 1024;
+/// Rows of a row group, where a window need not read one alone.
+pub(super) const GROUP_ROWS: usize = 64 * 1024;
 /// Batches that wait to be written.
 const WAITING: usize = 2;
 

@@ -16,12 +16,9 @@ use lode_lake::store::Lake;
 use lode_lake::task::{ShardTask, WorklistDigest};
 use parquet::arrow::ArrowWriter;
 
-use super::records::properties;
+use super::records::{GROUP_ROWS, properties};
 use super::row::{WORK_SCHEMA, task_batch, with_kept_status};
 use crate::error::PlanError;
-
-/// Rows of a row group.
-const GROUP_ROWS: usize = 64 * 1024;
 
 /// Files of shards that are encoded or on their way to the lake at once.
 const WRITES: usize = 8;

@@ -12,16 +12,13 @@ use lode_facts::lane::{ContentKeys, Fingerprints, LaneId};
 use lode_lake::base::Base;
 use parquet::arrow::ArrowWriter;
 
-use super::records::{BATCH, properties};
+use super::records::{BATCH, GROUP_ROWS, properties};
 use crate::error::PlanError;
 use crate::fingerprint::limits_hash;
 use crate::inputs::RunRequest;
 
 /// Name of the table of what the scan wants, see [`WANTED_SCHEMA`].
 pub const WANTED: &str = "wanted";
-
-/// Rows of a row group.
-const GROUP_ROWS: usize = 64 * 1024;
 
 /// Columns of what a scan wants: one row a (file, lane) that the lane accepts.
 pub static WANTED_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
